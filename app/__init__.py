@@ -1,0 +1,1 @@
+"""The product: settings, wiring, the RAG graph, HTTP API, web pages, commands."""

@@ -1,0 +1,1 @@
+"""What flows: records, errors, document readers, the database. Imports nothing of ours."""

@@ -1,0 +1,123 @@
+"""Opens the database (SQLite in WAL mode by default, Postgres by URL) and brings its schema up to date.
+
+One `Database` per process. Reads run concurrently; writes go through `write()`, one at a time, each with its own generation.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text, update
+from sqlalchemy.exc import OperationalError
+
+from data.errors import InfrastructureError
+from data.tables import generation
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True)
+class Write:
+    """An open write transaction and the generation that it stamps on what it changes."""
+
+    connection: Connection
+    generation: int
+
+
+class Database:
+    """`url` is any SQLAlchemy URL; `sqlite:////abs/path.db` or `postgresql+psycopg://user@host/name`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = _engine(url)
+        self._writing = threading.Lock()
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one consistent state until the block ends."""
+        with self._translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Write]:
+        """One transaction: all of it or nothing. Takes the next generation, so writers queue behind one another."""
+        with self._translated(), self._writing, self.engine.begin() as connection:
+            if self.is_sqlite:  # take the write lock before reading, so that the generation read is the newest
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            connection.execute(update(generation).values(value=generation.c.value + 1))
+            yield Write(connection, connection.execute(select(generation.c.value)).scalar_one())
+
+    @contextmanager
+    def append(self) -> Iterator[Connection]:
+        """One transaction for rows that no index follows (receipts, feedback, keys): takes no generation."""
+        with self._translated(), self._writing, self.engine.begin() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
+    def current_generation(self) -> int:
+        with self.read() as connection:
+            return connection.execute(select(generation.c.value)).scalar_one()
+
+    def migrate(self) -> None:
+        """Create or upgrade the schema. Costs one query when it is already current."""
+        head = max(p.name.split("_")[0] for p in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+        with self.engine.connect() as connection:
+            if inspect(connection).has_table("alembic_version"):
+                at = connection.execute(text("select version_num from alembic_version")).scalar_one_or_none()
+                if at == head:
+                    return
+        _upgrade(self.url)
+        with self.engine.begin() as connection:
+            if connection.execute(select(generation.c.value)).scalar_one_or_none() is None:
+                connection.execute(insert(generation).values(id=1, value=0))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise InfrastructureError(
+                f"The database at {self.engine.url.render_as_string(hide_password=True)} failed: {error.orig}.",
+                next_step="Check that it is running, that the disk is not full, and that no other process locks it.",
+            ) from error
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, pool_size=16, max_overflow=48)
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_size=16, max_overflow=256
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection, _record) -> None:  # pragmas are per connection
+        connection.isolation_level = None  # we say BEGIN ourselves
+        cursor = connection.cursor()
+        cursor.execute("pragma journal_mode = wal")
+        cursor.execute("pragma synchronous = full")  # an acknowledged document survives a power cut
+        cursor.execute("pragma foreign_keys = on")
+        cursor.execute("pragma secure_delete = on")  # erased text leaves the file's free pages too
+        cursor.close()
+
+    return engine
+
+
+def _upgrade(url: str) -> None:
+    from alembic import command  # imported when there is something to migrate: start-up pays one query
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = url
+    command.upgrade(config, "head")

@@ -1,0 +1,180 @@
+"""The schema of the database, which is the truth: indexes under `var/` are derived from it.
+
+A *content* is one canonical text within one tenant; *documents* are the sources that hold it. Every write stamps what it
+touched with the next `generation`, so an index catches up by asking for what is newer than the generation it covers.
+"""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+generation = Table(
+    "generation",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("value", Integer, nullable=False),
+)
+
+scopes = Table(  # one row per distinct (tenant, collection, groups): what access filters select by
+    "scopes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("tenant", String(200), nullable=False),
+    Column("collection", String(200), nullable=False),
+    Column("groups", JSON, nullable=False),  # sorted list of names
+    Column("groups_key", String(64), nullable=False),  # sha256 of that list
+    UniqueConstraint("tenant", "collection", "groups_key"),
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("tenant", String(200), nullable=False),
+    Column("sha256", String(64), nullable=False),  # of the canonical text
+    Column("text", Text, nullable=False),
+    Column("generation", Integer, nullable=False, index=True),
+    UniqueConstraint("tenant", "sha256"),
+    sqlite_autoincrement=True,
+)
+
+tombstones = Table(  # contents that left, so that indexes can follow
+    "tombstones",
+    metadata,
+    Column("content_id", Integer, primary_key=True, autoincrement=False),
+    Column("generation", Integer, nullable=False, index=True),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("content_id", ForeignKey("contents.id"), nullable=False, index=True),
+    Column("scope_id", ForeignKey("scopes.id"), nullable=False, index=True),
+    Column("uri", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("file_sha256", String(64), nullable=False),  # of the bytes as they came
+    Column("size_bytes", Integer, nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("ingested_at", DateTime(timezone=True), nullable=False),
+    Column("tenant", String(200), nullable=False),
+    Column("collection", String(200), nullable=False),
+    UniqueConstraint("tenant", "collection", "uri"),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("content_id", ForeignKey("contents.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("ordinal", Integer, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    Column("heading_path", JSON, nullable=False),
+    Column("text", Text, nullable=False),  # == contents.text[start:end], kept so that a hit needs one short read
+    Column("text_sha256", String(64), nullable=False),  # of what was embedded: heading path and text
+    sqlite_autoincrement=True,
+)
+
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("chunk_id", ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True),
+    Column("embedder", String(120), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),  # float16, little endian, unit length
+)
+
+state = Table(  # small named facts: the active embedder, the instance key's fingerprint, ...
+    "state",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("value", JSON, nullable=False),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("tenant", String(200), nullable=False),
+    Column("subject", String(100), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("body", JSON, nullable=False),
+)
+
+receipt_documents = Table(  # which receipts quote a document, so that erasure finds them
+    "receipt_documents",
+    metadata,
+    Column("receipt_id", ForeignKey("receipts.id", ondelete="CASCADE"), primary_key=True),
+    Column("document_id", String(40), primary_key=True, index=True),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("receipt_id", String(40), nullable=False, index=True),
+    Column("tenant", String(200), nullable=False),
+    Column("subject", String(100), nullable=False),
+    Column("rating", String(10), nullable=False),  # up | down
+    Column("correction", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("secret_sha256", String(64), nullable=False, unique=True),
+    Column("tenant", String(200), nullable=False),
+    Column("groups", JSON, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("rate_per_minute", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("revoked", Boolean, nullable=False, default=False),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("tenant", String(200), nullable=False),
+    Column("subject", String(100), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("document_id", String(40), nullable=False),
+    Column("tenant", String(200), nullable=False),
+    Column("erased_at", DateTime(timezone=True), nullable=False),
+    Column("certificate", JSON, nullable=False),
+)
+
+Index("ix_documents_scope", documents.c.tenant, documents.c.collection)

@@ -1,0 +1,1 @@
+"""Is it good, for whom: suites, scorers, statistics, reports."""

@@ -1,0 +1,1 @@
+"""Data -> weights: recipes, preflight, training, parity, cards."""

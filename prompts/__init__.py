@@ -1,0 +1,1 @@
+"""What we say: versioned templates and their registry. Imports only `data`."""

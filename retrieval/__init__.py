@@ -1,0 +1,1 @@
+"""Which chunks: chunking, indexes, fusion, snapshots and one readable `retrieve()`."""

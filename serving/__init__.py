@@ -1,0 +1,1 @@
+"""Which model answers: local encoder and reader, OpenAI-compatible clients."""
