@@ -33,6 +33,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = _engine(url)
+        self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")  # lock first, then read the newest state
         self._writing = threading.Lock()
 
     @property
@@ -48,23 +49,23 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Write]:
         """One transaction: all of it or nothing. Takes the next generation, so writers queue behind one another."""
-        with self._translated(), self._writing, self.engine.begin() as connection:
-            if self.is_sqlite:  # take the write lock before reading, so that the generation read is the newest
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with self._translated(), self._writing, self._writer.begin() as connection:
             connection.execute(update(generation).values(value=generation.c.value + 1))
             yield Write(connection, connection.execute(select(generation.c.value)).scalar_one())
 
     @contextmanager
     def append(self) -> Iterator[Connection]:
         """One transaction for rows that no index follows (receipts, feedback, keys): takes no generation."""
-        with self._translated(), self._writing, self.engine.begin() as connection:
-            if self.is_sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with self._translated(), self._writing, self._writer.begin() as connection:
             yield connection
 
     def current_generation(self) -> int:
         with self.read() as connection:
-            return connection.execute(select(generation.c.value)).scalar_one()
+            return self.generation_in(connection)
+
+    def generation_in(self, connection: Connection) -> int:
+        """The generation that `connection`'s transaction sees."""
+        return connection.execute(select(generation.c.value)).scalar_one()
 
     def migrate(self) -> None:
         """Create or upgrade the schema. Costs one query when it is already current."""
@@ -109,6 +110,10 @@ def _engine(url: str) -> Engine:
         cursor.execute("pragma foreign_keys = on")
         cursor.execute("pragma secure_delete = on")  # erased text leaves the file's free pages too
         cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
     return engine
 

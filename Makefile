@@ -1,0 +1,58 @@
+# make run: serve the sample corpus · make test: everything · make check: lint, types, layers · make bench: figures for docs/
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+export ASSAY_PORT ASSAY_HOME
+
+.PHONY: run install test unit check bench chaos constraints clean
+
+run: $(VENV)/.base
+	@$(BIN)/assay serve --sample
+
+install: $(VENV)/.all
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest
+
+unit: $(VENV)/.dev
+	@$(BIN)/python -m pytest -m "not slow and not browser and not postgres and not gpu and not vllm"
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m app.bench
+
+chaos: $(VENV)/.dev
+	@$(BIN)/python -m pytest tests/test_chaos.py --chaos-rounds 50
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v[:2] < (3, 13) and f"Assay needs Python 3.11 or 3.12; {sys.executable} is {v[0]}.{v[1]}. Set one with: make PYTHON=python3.11 run")'
+	@$(PYTHON) -m venv $(VENV) || { echo "No venv module: apt-get install python3-venv"; rm -rf $(VENV); exit 2; }
+
+$(VENV)/bin/assay: $(VENV)/bin/python
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(BIN)/python" -m app "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $@ && chmod +x $@
+
+$(VENV)/.base: pyproject.toml constraints.txt $(VENV)/bin/assay
+	@echo "Installing into $(VENV) (once; about a minute) ..."
+	@$(PIP) -e . && touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/bin/assay
+	@echo "Installing into $(VENV) with the test extras (once; a few minutes) ..."
+	@$(PIP) -e '.[dev]' && touch $@ $(VENV)/.base
+
+$(VENV)/.all: pyproject.toml constraints.txt $(VENV)/bin/assay
+	@echo "Installing into $(VENV) with every extra that runs here (once; several minutes, 3 GB) ..."
+	@$(PIP) -e '.[dev,finetune,evals,tabular,milvus,ray]' && touch $@ $(VENV)/.dev $(VENV)/.base
+
+# Pins for every extra: resolve in a throw-away environment, keep what was chosen.
+constraints:
+	@rm -rf $(VENV)-resolve && $(PYTHON) -m venv $(VENV)-resolve
+	@$(VENV)-resolve/bin/pip install -q -e '.[dev,finetune,evals,tabular,milvus,ray]'
+	@{ echo "# Written by: make constraints"; $(VENV)-resolve/bin/pip freeze --exclude-editable | grep -v -E '^(torch==|-e )' | sed 's/ @ .*//'; echo "torch==2.13.0"; } | sort -f > constraints.txt
+	@rm -rf $(VENV)-resolve
+
+clean:
+	@rm -rf $(VENV) var

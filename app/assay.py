@@ -1,0 +1,265 @@
+"""The product as one object: what the API, the commands, MCP and the pages call. Built by `app.wiring.open_assay`."""
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.encoders import Encoders, EncoderSpec
+from data.database import Database
+from data.errors import DeadlineExceeded, InvalidInput, RefusedDocument
+from data.folder import FoundFile, Refusal, find_files, safe_name
+from data.reading import ReadDocument, Reader
+from data.records import EVERYONE, Chunk, Document, Groups, Principal, Query, Scalar, SearchResult
+from retrieval.catalog import Catalog, DocumentSummary
+from retrieval.config import SearchConfig
+from retrieval.embedding import Vectors
+from retrieval.ingest import Destination, IngestEvent, Ingester, ReadSource, embed_missing
+from retrieval.reranking import Reranker
+from retrieval.search import Searcher, retrieve
+
+if TYPE_CHECKING:  # heavy: faiss, tantivy
+    from retrieval.keeper import Keeper
+
+DEFAULT_COLLECTION = "default"
+SEARCHABLE_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where ingested documents go and who may read them; no groups means everyone in the tenant."""
+
+    tenant: str = "default"
+    collection: str = DEFAULT_COLLECTION
+    groups: Groups = frozenset()
+    metadata: tuple[tuple[str, Scalar], ...] = ()
+
+    @property
+    def destination(self) -> Destination:
+        return Destination(self.tenant, self.collection)
+
+    @property
+    def effective_groups(self) -> Groups:
+        return self.groups or frozenset({EVERYONE})
+
+
+@dataclass(frozen=True)
+class Stores:
+    """What an `Assay` is made of."""
+
+    database: Database
+    catalog: Catalog
+    keeper: "Keeper"
+    encoders: Encoders
+    ingester: Ingester
+    reader: Reader
+    search: SearchConfig
+    reranker: Reranker | None = None
+
+
+class Assay:
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+        self.catalog = stores.catalog
+        self.keeper = stores.keeper
+
+    # -- search
+
+    def search(self, query: Query) -> SearchResult:
+        """Raises: InvalidInput for an empty question."""
+        if not query.text.strip():
+            raise InvalidInput("The query is empty.", field="query", next_step="Write a question or some words.")
+        snapshot = self.keeper.snapshot()
+        encoder = self.stores.encoders.by_id(snapshot.embedder)
+        searcher = Searcher(
+            self.catalog,
+            lambda text: encoder.embed([text], kind="query")[0],
+            self.stores.search,
+            self.stores.reranker,
+        )
+        return retrieve(query, snapshot, searcher)
+
+    def embed(self, texts: Sequence[str], kind: str = "document") -> Vectors:
+        """float32 [len(texts), dim] of the active embedder."""
+        return self.stores.encoders.active().embed(texts, kind=kind)
+
+    def rerank(self, question: str, texts: Sequence[str]) -> list[float]:
+        """One relevance score per text: the reranker's, or cosine similarity where there is none."""
+        if self.stores.reranker is not None:
+            return self.stores.reranker.score(question, texts)
+        return (self.embed(texts) @ self.embed([question], kind="query")[0]).tolist()
+
+    # -- documents
+
+    def ingest(self, paths: Iterable[Path], placement: Placement, *, sync: bool = False) -> Iterator[IngestEvent]:
+        """Ingest files and folders; yields one event per file once it is durable.
+
+        With `sync`, stored sources below the given folders that are gone from disk are removed at the end.
+        """
+        roots = [Path(p) for p in paths]
+        found = list(find_files(roots))
+        yield from self.ingest_found(found, placement)
+        if sync:
+            yield from self.remove_vanished(roots, found, placement)
+
+    def ingest_found(self, found: Sequence[FoundFile | Refusal], placement: Placement) -> Iterator[IngestEvent]:
+        for event in self.stores.ingester.run(self._sources(found, placement), placement.destination):
+            self.keeper.poke()
+            yield event
+
+    def remove_vanished(
+        self, roots: Sequence[Path], found: Sequence[FoundFile | Refusal], placement: Placement
+    ) -> Iterator[IngestEvent]:
+        """Remove stored sources below the given folders that are no longer on disk."""
+        present = {item.uri for item in found}
+        for root in roots:
+            below = root.resolve().as_uri()
+            stored = self.catalog.uris(placement.tenant, placement.collection, below)
+            gone = {
+                uri: identity for uri, identity in stored.items() if uri not in present and (uri == below or uri.startswith(below + "/"))
+            }
+            yield from self.stores.ingester.remove(gone)
+
+    def add_document(self, name: str, content: bytes, placement: Placement, *, uri: str = "") -> tuple[Document, IngestEvent]:
+        """Ingest one upload and wait until it is searchable.
+
+        Raises: RefusedDocument when it cannot be read.
+        """
+        name = safe_name(name)
+        read = self.stores.reader.read(name, content)
+        source = _source(uri or f"upload://{name}", read, placement)
+        unchanged = self._unchanged(source.uri, source.file_sha256, placement)
+        event = unchanged or next(iter(self.stores.ingester.run([source], placement.destination)))
+        if event.generation:
+            self.await_searchable(event.generation)
+        principal = Principal(tenant=placement.tenant, groups=placement.effective_groups)
+        return self.document(event.document_id, principal), event
+
+    def documents(
+        self, principal: Principal, collection: str | None = None, cursor: str = "", limit: int = 50
+    ) -> tuple[list[DocumentSummary], str]:
+        return self.catalog.documents(principal, collection, cursor, limit)
+
+    def document(self, identity: str, principal: Principal) -> Document:
+        return self.catalog.document(identity, principal)
+
+    def chunks(self, identity: str, principal: Principal) -> list[Chunk]:
+        return self.catalog.chunks_of(identity, principal)
+
+    def collections(self, principal: Principal) -> dict[str, int]:
+        return self.catalog.collections(principal)
+
+    def delete(self, identity: str, principal: Principal) -> IngestEvent:
+        """Take a document out of every store at once. Raises: NotFound."""
+        document = self.document(identity, principal)
+        (event,) = self.stores.ingester.remove({document.uri: document.id})
+        self.keeper.catch_up()
+        return event
+
+    def settle(self) -> None:
+        """Bring the indexes up to date and merge a large delta now: for commands, which have no background thread."""
+        self.keeper.catch_up()
+        if self.keeper.is_owner and self.keeper.merge_is_due:
+            self.keeper.merge()
+
+    def await_searchable(self, generation: int) -> None:
+        """Return when searches see `generation`. Raises: DeadlineExceeded."""
+        deadline = time.monotonic() + SEARCHABLE_WITHIN_S
+        while self.keeper.catch_up().generation < generation:
+            if time.monotonic() > deadline:
+                raise DeadlineExceeded(
+                    f"The index did not reach generation {generation} within {SEARCHABLE_WITHIN_S:.0f} s.",
+                    next_step="The document is stored; see the log of the process that holds the index.",
+                )
+            time.sleep(0.05)
+
+    def change_embedder(self, model: str) -> Iterator[int]:
+        """Embed everything with `model` beside the present vectors, then switch every process over to it.
+
+        Yields the number of chunks embedded so far. Searches go on with the old model until the end; interrupted, it resumes.
+        """
+        encoder = self.stores.encoders.load(model)
+        done = 0
+        for done in embed_missing(self.catalog, encoder):
+            yield done
+        self.stores.encoders.activate(model)
+        self.keeper.merge()
+
+    @property
+    def embedder(self) -> EncoderSpec:
+        return self.stores.encoders.spec()
+
+    # -- life
+
+    def start(self) -> None:
+        """Load index and encoder, and follow the database in the background."""
+        self.keeper.start()
+        self.stores.encoders.active().embed(["ready"], kind="query")
+
+    def close(self) -> None:
+        self.stores.reader.close()
+        self.keeper.close()
+        self.stores.database.close()
+
+    # -- ingest, inside
+
+    def _sources(self, found: Sequence[FoundFile | Refusal], placement: Placement) -> Iterator[ReadSource | IngestEvent]:
+        settled: deque[IngestEvent] = deque()
+
+        def to_read() -> Iterator[FoundFile]:
+            for item in found:
+                if event := self._settled(item, placement):
+                    settled.append(event)
+                else:
+                    yield item
+
+        for item, read in self.stores.reader.read_many(to_read()):
+            while settled:
+                yield settled.popleft()
+            if isinstance(read, RefusedDocument):
+                yield IngestEvent.refused(item.uri, read)
+            else:
+                yield _source(item.uri, read, placement)
+        yield from settled
+
+    def _settled(self, item: FoundFile | Refusal, placement: Placement) -> IngestEvent | None:
+        """The outcome of a file that need not be read: refused, or known and unchanged."""
+        if isinstance(item, Refusal):
+            return IngestEvent.refused(item.uri, item.error)
+        try:
+            digest = _file_sha256(item.path)
+        except OSError as error:
+            refusal = RefusedDocument(
+                f"{item.path.name} cannot be opened: {error.strerror}.",
+                reason="unreadable",
+                next_step="Check its permissions, then ingest it again.",
+            )
+            return IngestEvent.refused(item.uri, refusal)
+        return self._unchanged(item.uri, digest, placement)
+
+    def _unchanged(self, uri: str, digest: str, placement: Placement) -> IngestEvent | None:
+        to = placement.destination
+        if self.stores.ingester.is_unchanged(to, uri, digest, placement.effective_groups, dict(placement.metadata)):
+            return IngestEvent("unchanged", uri, self.catalog.id_of(to.tenant, to.collection, uri))
+        return None
+
+
+def _source(uri: str, read: ReadDocument, placement: Placement) -> ReadSource:
+    return ReadSource(
+        uri=uri,
+        title=read.title,
+        text=read.text,
+        file_sha256=read.file_sha256,
+        size_bytes=read.size_bytes,
+        media_type=read.media_type,
+        groups=placement.effective_groups,
+        metadata=read.metadata | dict(placement.metadata),
+    )
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

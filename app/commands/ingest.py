@@ -1,0 +1,72 @@
+"""assay ingest docs/ --collection handbook --groups engineering"""
+
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from app.commands.console import AsJson, Collection, Groups, Tenant, names, opened, print_json_line
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: assay ingest docs/ --collection handbook --groups engineering --sync")
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
+    collection: Collection = "default",
+    groups: Groups = "",
+    tenant: Tenant = "default",
+    sync: Annotated[bool, typer.Option("--sync", help="Also remove documents whose source is gone from the folders.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add files and folders, or bring them up to date.
+
+    Unchanged files are skipped, so after an interruption the same command goes on where it was. Files that cannot be read are
+    reported with a reason and cost nothing else. Without --groups everyone in the tenant may read the documents.
+    """
+    from app.assay import Placement
+    from data.folder import find_files
+
+    placement = Placement(tenant, collection, names(groups))
+    counts: Counter[str] = Counter()
+    console = Console(stderr=True)
+    with opened() as assay:
+        found = list(find_files(paths))
+        events = assay.ingest_found(found, placement)
+        if sync:
+            events = chain(events, assay.remove_vanished(paths, found, placement))
+        with _progress(console, disable=as_json) as progress:
+            task = progress.add_task("Ingesting", total=len(found))
+            for event in events:
+                counts[event.status] += 1
+                progress.advance(task, 0 if event.status == "removed" else 1)
+                if as_json:
+                    print_json_line(event)
+                elif event.status == "refused":
+                    progress.console.print(f"[yellow]refused[/] {event.uri}\n        {event.message} {event.next_step}", highlight=False)
+        assay.settle()
+    if not as_json:
+        summary = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nothing found"
+        console.print(f"{summary}. Ask with: assay ask 'your question'" if counts else f"{summary} in {', '.join(map(str, paths))}.")
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> str:
+        return f"{task.speed:.1f} files/s" if task.speed else ""
+
+
+def _progress(console: Console, *, disable: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=disable,
+    )

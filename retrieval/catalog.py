@@ -1,0 +1,536 @@
+"""Documents, chunks and vectors in the database: every read and write of them goes through `Catalog`.
+
+Knows nothing of indexes; they follow the catalog through `changes_since`. Every public read takes the principal.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, insert, select, update
+
+from data.database import Database, Write
+from data.errors import InvalidInput, NotFound
+from data.records import EVERYONE, Chunk, Document, Filter, Groups, Hit, Principal, Query, Scalar, SourceRef, StageScore
+from data.tables import chunks, contents, documents, scopes, tombstones, vectors
+from retrieval.chunking import Piece, embedding_text
+from retrieval.filters import condition
+
+ID_LENGTH = 16
+SQL_BATCH = 500
+CHANGES_AT_ONCE = 5000
+
+
+@dataclass(frozen=True)
+class NewDocument:
+    """A source that was read and chunked, ready to be stored. `vectors` maps `text_sha256` to a float16 blob."""
+
+    uri: str
+    title: str
+    text: str
+    file_sha256: str
+    size_bytes: int
+    media_type: str
+    tenant: str
+    collection: str
+    groups: Groups
+    pieces: Sequence[Piece]
+    metadata: dict[str, Scalar] = field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.text)
+
+    def embedding_texts(self) -> list[str]:
+        return [embedding_text(self.title, p.heading_path, self.text[p.start : p.end]) for p in self.pieces]
+
+
+@dataclass(frozen=True)
+class DocumentSummary:
+    id: str
+    uri: str
+    title: str
+    tenant: str
+    collection: str
+    groups: Groups
+    metadata: dict[str, Scalar]
+    media_type: str
+    size_bytes: int
+    n_chunks: int
+    version: int
+    ingested_at: datetime
+
+
+@dataclass(frozen=True)
+class Access:
+    """What one principal may see under one query's collection and filters. None means no restriction at all."""
+
+    key: tuple[Any, ...]
+    scopes: frozenset[int] | None
+    contents: NDArray[np.int64] | None
+    filters: tuple[Filter, ...] = ()
+    sees: Select | None = None
+
+
+@dataclass(frozen=True)
+class IndexedChunk:
+    """A chunk as indexes need it."""
+
+    id: int
+    content_id: int
+    scopes: tuple[int, ...]
+    heading: str
+    text: str
+    vector: bytes | None
+    """float16; None while a newly chosen embedder has not reached this chunk."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Parallel arrays: row i is chunk `chunk_ids[i]` of content `content_ids[i]`."""
+
+    chunk_ids: NDArray[np.int64]
+    content_ids: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.chunk_ids)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What happened after one generation, up to and including `generation`."""
+
+    generation: int
+    removed: tuple[int, ...]
+    chunks: tuple[IndexedChunk, ...]
+
+    @property
+    def touched(self) -> set[int]:
+        return set(self.removed) | {c.content_id for c in self.chunks}
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def document_id(tenant: str, collection: str, uri: str) -> str:
+    """Stable: the same source always gets the same id, also after it was deleted and ingested again."""
+    return "doc_" + hashlib.sha256("\x00".join((tenant, collection, uri)).encode()).hexdigest()[:ID_LENGTH]
+
+
+class Catalog:
+    id_of = staticmethod(document_id)
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._access: dict[tuple[Any, ...], Access] = {}
+
+    # -- writing
+
+    def fingerprint(self, tenant: str, collection: str, uri: str) -> tuple[str, Groups, dict[str, Scalar]] | None:
+        """Return (file sha256, groups, metadata) of a stored source, or None: enough to tell that nothing changed."""
+        with self.database.read() as connection:
+            row = connection.execute(
+                select(documents.c.file_sha256, scopes.c.groups, documents.c.metadata)
+                .join(scopes, scopes.c.id == documents.c.scope_id)
+                .where(documents.c.id == document_id(tenant, collection, uri))
+            ).one_or_none()
+        return (row.file_sha256, frozenset(row.groups), row.metadata) if row else None
+
+    def known_vectors(self, text_hashes: Sequence[str], embedder: str, tenant: str) -> dict[str, bytes]:
+        """Vectors already stored in this tenant, by the hash of what was embedded."""
+        found: dict[str, bytes] = {}
+        with self.database.read() as connection:
+            for at in range(0, len(text_hashes), SQL_BATCH):
+                rows = connection.execute(
+                    select(chunks.c.text_sha256, vectors.c.vector)
+                    .join(vectors, vectors.c.chunk_id == chunks.c.id)
+                    .join(contents, contents.c.id == chunks.c.content_id)
+                    .where(
+                        contents.c.tenant == tenant,
+                        vectors.c.embedder == embedder,
+                        chunks.c.text_sha256.in_(text_hashes[at : at + SQL_BATCH]),
+                    )
+                )
+                found.update((row.text_sha256, row.vector) for row in rows)
+        return found
+
+    def put(self, write: Write, new: NewDocument, embedder: str, blobs: dict[str, bytes]) -> str:
+        """Store one source inside an open write; returns `added` or `updated`. `blobs` maps text hash to vector."""
+        c = write.connection
+        content_id = self._content(write, new, embedder, blobs)
+        scope_id = self._scope(c, new.tenant, new.collection, new.groups)
+        identity = document_id(new.tenant, new.collection, new.uri)
+        values = {
+            "content_id": content_id,
+            "scope_id": scope_id,
+            "title": new.title,
+            "file_sha256": new.file_sha256,
+            "size_bytes": new.size_bytes,
+            "media_type": new.media_type,
+            "metadata": dict(new.metadata),
+            "ingested_at": datetime.now(UTC),
+        }
+        old = c.execute(select(documents.c.content_id, documents.c.version).where(documents.c.id == identity)).one_or_none()
+        if old is None:
+            row = {"id": identity, "uri": new.uri, "tenant": new.tenant, "collection": new.collection, "version": 1}
+            c.execute(insert(documents).values(row | values))
+            return "added"
+        c.execute(update(documents).where(documents.c.id == identity).values(values | {"version": old.version + 1}))
+        if old.content_id != content_id:
+            self._release(write, [old.content_id])
+        return "updated"
+
+    def remove(self, write: Write, identities: Sequence[str]) -> None:
+        """Take documents out, and their text, chunks and vectors unless another document holds the same text."""
+        for at in range(0, len(identities), SQL_BATCH):
+            batch = identities[at : at + SQL_BATCH]
+            held = write.connection.execute(select(documents.c.content_id).where(documents.c.id.in_(batch))).scalars().all()
+            write.connection.execute(delete(documents).where(documents.c.id.in_(batch)))
+            self._release(write, held)
+
+    def _content(self, write: Write, new: NewDocument, embedder: str, blobs: dict[str, bytes]) -> int:
+        c = write.connection
+        stored = c.execute(
+            select(contents.c.id).where(contents.c.tenant == new.tenant, contents.c.sha256 == new.sha256)
+        ).scalar_one_or_none()
+        if stored is not None:  # its scopes may change: have the indexes look again
+            c.execute(update(contents).where(contents.c.id == stored).values(generation=write.generation))
+            return stored
+        content_id = c.execute(
+            insert(contents).values(tenant=new.tenant, sha256=new.sha256, text=new.text, generation=write.generation)
+        ).inserted_primary_key[0]
+        hashes = [sha256(t) for t in new.embedding_texts()]
+        rows = [
+            {
+                "content_id": content_id,
+                "ordinal": n,
+                "start": p.start,
+                "end": p.end,
+                "heading_path": list(p.heading_path),
+                "text": new.text[p.start : p.end],
+                "text_sha256": digest,
+            }
+            for n, (p, digest) in enumerate(zip(new.pieces, hashes, strict=True))
+        ]
+        if rows:
+            c.execute(insert(chunks), rows)
+            ids = c.execute(select(chunks.c.id).where(chunks.c.content_id == content_id).order_by(chunks.c.ordinal)).scalars()
+            c.execute(
+                insert(vectors),
+                [{"chunk_id": i, "embedder": embedder, "vector": blobs[d]} for i, d in zip(ids, hashes, strict=True)],
+            )
+        return content_id
+
+    def _release(self, write: Write, content_ids: Sequence[int]) -> None:
+        c = write.connection
+        for content_id in dict.fromkeys(content_ids):
+            if c.execute(select(exists().where(documents.c.content_id == content_id))).scalar():
+                c.execute(update(contents).where(contents.c.id == content_id).values(generation=write.generation))
+                continue
+            c.execute(delete(vectors).where(vectors.c.chunk_id.in_(select(chunks.c.id).where(chunks.c.content_id == content_id))))
+            c.execute(delete(chunks).where(chunks.c.content_id == content_id))
+            c.execute(delete(contents).where(contents.c.id == content_id))
+            c.execute(insert(tombstones).values(content_id=content_id, generation=write.generation))
+
+    def _scope(self, c: Connection, tenant: str, collection: str, groups: Groups) -> int:
+        names = sorted(groups) or [EVERYONE]
+        key = sha256("\x00".join(names))
+        where = and_(scopes.c.tenant == tenant, scopes.c.collection == collection, scopes.c.groups_key == key)
+        found = c.execute(select(scopes.c.id).where(where)).scalar_one_or_none()
+        if found is not None:
+            return found
+        row = {"tenant": tenant, "collection": collection, "groups": names, "groups_key": key}
+        return c.execute(insert(scopes).values(row)).inserted_primary_key[0]
+
+    # -- access
+
+    def access(self, query: Query, generation: int) -> Access:
+        """Resolve what `query` may see. Cached per generation: rights change only through writes."""
+        p = query.principal
+        key = (generation, p.tenant, p.effective_groups, query.collection, query.filters)
+        if (cached := self._access.get(key)) is not None:
+            return cached
+        with self.database.read() as c:
+            allowed, n_scopes = self._allowed_scopes(c, p, query.collection)
+            visible = documents.c.scope_id.in_(allowed)
+            if len(allowed) == n_scopes and not query.filters:
+                found = Access(key, None, None, sees=visible)
+            else:
+                sees = and_(visible, *(condition(f) for f in query.filters))
+                rows = c.execute(select(documents.c.content_id).where(sees).distinct()).scalars().all()
+                found = Access(key, frozenset(allowed), np.unique(np.array(rows, np.int64)), query.filters, sees)
+        if len(self._access) >= 256:
+            self._access.clear()
+        self._access[key] = found
+        return found
+
+    def _allowed_scopes(self, c: Connection, p: Principal, collection: str | None) -> tuple[list[int], int]:
+        rows = c.execute(select(scopes.c.id, scopes.c.tenant, scopes.c.collection, scopes.c.groups)).all()
+        groups = p.effective_groups
+        allowed = [
+            r.id
+            for r in rows
+            if r.tenant == p.tenant and (collection is None or r.collection == collection) and not groups.isdisjoint(r.groups)
+        ]
+        return allowed, len(rows)
+
+    # -- reading
+
+    def hits(self, ranked: Sequence[tuple[int, float, dict[str, StageScore]]], access: Access, k: int) -> list[Hit]:
+        """Fetch the first `k` of `ranked` (chunk id, score, stages) that still exist and that `access` admits."""
+        out: list[Hit] = []
+        with self.database.read() as c:
+            for at in range(0, len(ranked), max(k, 16)):
+                batch = ranked[at : at + max(k, 16)]
+                out += self._hits(c, batch, access)
+                if len(out) >= k:
+                    break
+        return out[:k]
+
+    def _hits(self, c: Connection, ranked: Sequence[tuple[int, float, dict[str, StageScore]]], access: Access) -> list[Hit]:
+        rows = c.execute(select(chunks).where(chunks.c.id.in_([r[0] for r in ranked]))).all()
+        by_id = {r.id: r for r in rows}
+        columns = documents.c
+        held = c.execute(
+            select(columns.id, columns.content_id, columns.uri, columns.title, columns.version, columns.metadata)
+            .where(columns.content_id.in_({r.content_id for r in rows}), access.sees)
+            .order_by(columns.ingested_at.desc(), columns.id)
+        )
+        holders: dict[int, list[Row]] = {}
+        for row in held:
+            holders.setdefault(row.content_id, []).append(row)
+        return [
+            _hit(by_id[i], holders[by_id[i].content_id], score, stages)
+            for i, score, stages in ranked
+            if i in by_id and by_id[i].content_id in holders
+        ]
+
+    def document(self, identity: str, principal: Principal) -> Document:
+        """Raises: NotFound, also when the principal may not see it: existence is not revealed."""
+        with self.database.read() as c:
+            row = c.execute(
+                select(documents, contents.c.text, contents.c.sha256, scopes.c.groups)
+                .join(contents, contents.c.id == documents.c.content_id)
+                .join(scopes, scopes.c.id == documents.c.scope_id)
+                .where(documents.c.id == identity, documents.c.tenant == principal.tenant)
+            ).one_or_none()
+        if row is None or principal.effective_groups.isdisjoint(row.groups):
+            raise NotFound(f"There is no document {identity!r}.", next_step="List documents with: assay documents")
+        return Document(
+            id=row.id,
+            uri=row.uri,
+            title=row.title,
+            text=row.text,
+            sha256=row.sha256,
+            tenant=row.tenant,
+            collection=row.collection,
+            groups=frozenset(row.groups),
+            metadata=row.metadata,
+            ingested_at=row.ingested_at,
+            version=row.version,
+        )
+
+    def chunks_of(self, identity: str, principal: Principal) -> list[Chunk]:
+        document = self.document(identity, principal)
+        with self.database.read() as c:
+            rows = c.execute(
+                select(chunks)
+                .join(documents, documents.c.content_id == chunks.c.content_id)
+                .where(documents.c.id == identity)
+                .order_by(chunks.c.ordinal)
+            ).all()
+        return [_chunk(row, document.id, document.version) for row in rows]
+
+    def documents(
+        self, principal: Principal, collection: str | None = None, cursor: str = "", limit: int = 50
+    ) -> tuple[list[DocumentSummary], str]:
+        """One page ordered by id, and the cursor of the next page ('' at the end)."""
+        if not 1 <= limit <= 1000:
+            raise InvalidInput(f"limit is {limit}; allowed are 1 to 1000.", field="limit")
+        n_chunks = select(func.count()).where(chunks.c.content_id == documents.c.content_id).scalar_subquery()
+        with self.database.read() as c:
+            allowed, _ = self._allowed_scopes(c, principal, collection)
+            rows = c.execute(
+                select(documents, scopes.c.groups, n_chunks.label("n_chunks"))
+                .join(scopes, scopes.c.id == documents.c.scope_id)
+                .where(documents.c.scope_id.in_(allowed), documents.c.id > cursor)
+                .order_by(documents.c.id)
+                .limit(limit + 1)
+            ).all()
+        page = [_summary(r) for r in rows[:limit]]
+        return page, page[-1].id if len(rows) > limit else ""
+
+    def collections(self, principal: Principal) -> dict[str, int]:
+        """Names of the collections the principal can see anything in, with their number of visible documents."""
+        with self.database.read() as c:
+            allowed, _ = self._allowed_scopes(c, principal, None)
+            rows = c.execute(
+                select(documents.c.collection, func.count())
+                .where(documents.c.scope_id.in_(allowed))
+                .group_by(documents.c.collection)
+                .order_by(documents.c.collection)
+            ).all()
+        return {name: n for name, n in rows}
+
+    def uris(self, tenant: str, collection: str, prefix: str) -> dict[str, str]:
+        """Document id by uri, of stored sources whose uri starts with `prefix`."""
+        with self.database.read() as c:
+            rows = c.execute(
+                select(documents.c.uri, documents.c.id).where(
+                    documents.c.tenant == tenant,
+                    documents.c.collection == collection,
+                    documents.c.uri.startswith(prefix, autoescape=True),
+                )
+            ).all()
+        return {uri: identity for uri, identity in rows}
+
+    # -- what indexes follow
+
+    def n_chunks(self) -> int:
+        with self.database.read() as c:
+            return c.execute(select(func.count()).select_from(chunks)).scalar_one()
+
+    def n_vectors(self, embedder: str) -> int:
+        with self.database.read() as c:
+            return c.execute(select(func.count()).select_from(vectors).where(vectors.c.embedder == embedder)).scalar_one()
+
+    def chunk_ids(self) -> set[int]:
+        with self.database.read() as c:
+            return set(c.execute(select(chunks.c.id)).scalars())
+
+    def without_vector(self, embedder: str, limit: int) -> list[tuple[int, str]]:
+        """Return up to `limit` (chunk id, text to embed) that have no vector of this embedder."""
+        has = exists().where(vectors.c.chunk_id == chunks.c.id, vectors.c.embedder == embedder)
+        title = (
+            select(documents.c.title)
+            .where(documents.c.content_id == chunks.c.content_id)
+            .order_by(documents.c.ingested_at, documents.c.id)
+            .limit(1)
+            .scalar_subquery()
+        )
+        with self.database.read() as c:
+            rows = c.execute(
+                select(chunks.c.id, chunks.c.heading_path, chunks.c.text, title.label("title"))
+                .where(~has)
+                .order_by(chunks.c.id)
+                .limit(limit)
+            ).all()
+        return [(r.id, embedding_text(r.title or "", tuple(r.heading_path), r.text)) for r in rows]
+
+    def add_vectors(self, embedder: str, blobs: dict[int, bytes]) -> None:
+        """Add vectors beside those of other embedders; chunks that left meanwhile are skipped."""
+        with self.database.append() as c:
+            present = c.execute(select(chunks.c.id).where(chunks.c.id.in_(list(blobs)))).scalars().all()
+            rows = [{"chunk_id": i, "embedder": embedder, "vector": blobs[i]} for i in present]
+            if rows:
+                c.execute(insert(vectors), rows)
+
+    def matrix(self, embedder: str, dim: int) -> tuple[int, Rows, NDArray[np.float16]]:
+        """Return (generation, rows, float16 [n, dim]): every vector of one embedder, ordered by chunk id."""
+        with self.database.read() as c:
+            newest = self.database.generation_in(c)
+            n = c.execute(select(func.count()).select_from(vectors).where(vectors.c.embedder == embedder)).scalar_one()
+            rows = Rows(np.empty(n, np.int64), np.empty(n, np.int64))
+            matrix = np.empty((n, dim), np.float16)
+            found = c.execution_options(yield_per=4096).execute(
+                select(chunks.c.id, chunks.c.content_id, vectors.c.vector)
+                .join(vectors, vectors.c.chunk_id == chunks.c.id)
+                .where(vectors.c.embedder == embedder)
+                .order_by(chunks.c.id)
+            )
+            at = 0
+            for row in found:
+                rows.chunk_ids[at], rows.content_ids[at] = row.id, row.content_id
+                matrix[at] = np.frombuffer(row.vector, np.float16)
+                at += 1
+        return newest, Rows(rows.chunk_ids[:at], rows.content_ids[:at]), matrix[:at]
+
+    def changes_since(self, generation: int, embedder: str, *, until: int | None = None) -> Changes:
+        """What an index that covers `generation` lacks, oldest first: at most some `CHANGES_AT_ONCE` contents a call.
+
+        A follower passes `until`, the newest generation it may see. Call again until the generation stops moving.
+        """
+        with self.database.read() as c:
+            newest = self.database.generation_in(c) if until is None else until
+            if newest <= generation:
+                return Changes(generation, (), ())
+            step = c.execute(
+                select(contents.c.generation)
+                .where(contents.c.generation > generation)
+                .order_by(contents.c.generation)
+                .offset(CHANGES_AT_ONCE)
+                .limit(1)
+            ).scalar_one_or_none()
+            newest = min(newest, step or newest)
+            removed = c.execute(
+                select(tombstones.c.content_id).where(tombstones.c.generation > generation, tombstones.c.generation <= newest)
+            ).scalars()
+            window = and_(contents.c.generation > generation, contents.c.generation <= newest)
+            return Changes(newest, tuple(removed), tuple(self._indexed(c, window, embedder)))
+
+    def _indexed(self, c: Connection, window: Any, embedder: str) -> Iterator[IndexedChunk]:
+        held = c.execute(
+            select(documents.c.content_id, documents.c.scope_id, documents.c.title)
+            .join(contents, contents.c.id == documents.c.content_id)
+            .where(window)
+            .order_by(documents.c.ingested_at, documents.c.id)
+        )
+        seen_in: dict[int, set[int]] = {}
+        titles: dict[int, str] = {}
+        for content_id, scope_id, title in held:
+            seen_in.setdefault(content_id, set()).add(scope_id)
+            titles.setdefault(content_id, title)
+        rows = c.execute(
+            select(chunks.c.id, chunks.c.content_id, chunks.c.heading_path, chunks.c.text, vectors.c.vector)
+            .join(contents, contents.c.id == chunks.c.content_id)
+            .outerjoin(vectors, and_(vectors.c.chunk_id == chunks.c.id, vectors.c.embedder == embedder))
+            .where(window)
+            .order_by(chunks.c.id)
+        )
+        for row in rows:
+            heading = " > ".join(dict.fromkeys((titles.get(row.content_id, ""), *row.heading_path))).strip(" >")
+            found = tuple(sorted(seen_in.get(row.content_id, ())))
+            yield IndexedChunk(row.id, row.content_id, found, heading, row.text, row.vector)
+
+
+def _chunk(row: Row, identity: str, version: int) -> Chunk:
+    return Chunk(
+        id=f"{identity}#{row.ordinal}",
+        document_id=identity,
+        document_version=version,
+        ordinal=row.ordinal,
+        start=row.start,
+        end=row.end,
+        heading_path=tuple(row.heading_path),
+        text=row.text,
+    )
+
+
+def _hit(row: Row, holders: list[Row], score: float, stages: dict[str, StageScore]) -> Hit:
+    first = holders[0]
+    refs = tuple(SourceRef(document_id=h.id, uri=h.uri, title=h.title, version=h.version) for h in holders)
+    return Hit(
+        chunk=_chunk(row, first.id, first.version), score=score, stages=stages, sources=refs, metadata=first.metadata
+    )
+
+
+def _summary(row: Row) -> DocumentSummary:
+    return DocumentSummary(
+        id=row.id,
+        uri=row.uri,
+        title=row.title,
+        tenant=row.tenant,
+        collection=row.collection,
+        groups=frozenset(row.groups),
+        metadata=row.metadata,
+        media_type=row.media_type,
+        size_bytes=row.size_bytes,
+        n_chunks=row.n_chunks,
+        version=row.version,
+        ingested_at=row.ingested_at,
+    )

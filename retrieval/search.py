@@ -1,0 +1,83 @@
+"""`retrieve()`: the whole of a search in one readable function."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.records import Query, SearchMode, SearchResult, StageScore
+from retrieval.catalog import Catalog
+from retrieval.config import SearchConfig
+from retrieval.fusion import fuse
+from retrieval.reranking import Reranker
+from retrieval.snapshot import Ranked, Snapshot
+
+EmbedQuery = Callable[[str], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """What a search needs besides the query and the snapshot."""
+
+    catalog: Catalog
+    embed: EmbedQuery
+    config: SearchConfig = SearchConfig()
+    reranker: Reranker | None = None
+
+
+def retrieve(query: Query, snapshot: Snapshot, searcher: Searcher) -> SearchResult:
+    """Return the best `query.k` chunks that the principal may read, best first."""
+    watch = _Stopwatch()
+    config, depth = searcher.config, max(query.k, searcher.config.candidates)
+    access = searcher.catalog.access(query, snapshot.generation)
+    lexical: Ranked = []
+    dense: Ranked = []
+    if query.mode is not SearchMode.DENSE:
+        lexical = snapshot.search_lexical(query.text, depth, access)
+        watch.lap("lexical")
+    if query.mode is not SearchMode.LEXICAL:
+        vector = searcher.embed(query.text)
+        watch.lap("embed")
+        dense = snapshot.search_dense(vector, depth, access)
+        watch.lap("dense")
+    if query.mode is SearchMode.HYBRID:
+        ranked = fuse(query.text, lexical, dense, config=config.fusion)
+        watch.lap("fusion")
+    else:
+        ranked = lexical or dense
+    stages = _stages(lexical=lexical, dense=dense, fusion=ranked if query.mode is SearchMode.HYBRID else [])
+    wanted = max(query.k, config.rerank) if searcher.reranker else query.k
+    hits = searcher.catalog.hits([(i, s, stages[i]) for i, s in ranked], access, wanted)
+    watch.lap("fetch")
+    if searcher.reranker and hits:
+        scores = searcher.reranker.score(query.text, [hit.chunk.text for hit in hits])
+        order = sorted(range(len(hits)), key=lambda i: (-scores[i], i))
+        hits = [
+            hits[i].model_copy(
+                update={"score": scores[i], "stages": hits[i].stages | {"rerank": StageScore(rank=n, score=scores[i])}}
+            )
+            for n, i in enumerate(order, 1)
+        ]
+        watch.lap("rerank")
+    return SearchResult(hits=tuple(hits[: query.k]), snapshot_id=snapshot.id, timings_ms=watch.laps)
+
+
+def _stages(**lists: Ranked) -> dict[int, dict[str, StageScore]]:
+    out: dict[int, dict[str, StageScore]] = {}
+    for stage, ranked in lists.items():
+        for rank, (chunk, score) in enumerate(ranked, 1):
+            out.setdefault(chunk, {})[stage] = StageScore.model_construct(rank=rank, score=score)
+    return out
+
+
+class _Stopwatch:
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._at = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.laps[stage] = round((now - self._at) * 1000, 3)
+        self._at = now
