@@ -47,12 +47,16 @@ $(VENV)/.all: pyproject.toml constraints.txt $(VENV)/bin/assay
 	@echo "Installing into $(VENV) with every extra that runs here (once; several minutes, 3 GB) ..."
 	@$(PIP) -e '.[dev,finetune,evals,tabular,milvus,ray]' && touch $@ $(VENV)/.dev $(VENV)/.base
 
-# Pins for every extra: resolve in a throw-away environment, keep what was chosen.
+# Pins for every extra that runs here: pip resolves them in a throw-away environment, nothing is installed.
 constraints:
-	@rm -rf $(VENV)-resolve && $(PYTHON) -m venv $(VENV)-resolve
-	@$(VENV)-resolve/bin/pip install -q -e '.[dev,finetune,evals,tabular,milvus,ray]'
-	@{ echo "# Written by: make constraints"; $(VENV)-resolve/bin/pip freeze --exclude-editable | grep -v -E '^(torch==|-e )' | sed 's/ @ .*//'; echo "torch==2.13.0"; } | sort -f > constraints.txt
-	@rm -rf $(VENV)-resolve
+	@rm -rf $(VENV)-resolve && $(PYTHON) -m venv $(VENV)-resolve && $(VENV)-resolve/bin/pip install -q -U pip
+	@$(VENV)-resolve/bin/pip install -q --dry-run --ignore-installed --report $(VENV)-resolve/report.json -e '.[dev,finetune,evals,tabular,milvus,ray]'
+	@$(VENV)-resolve/bin/python -c 'import json, sys; \
+	  found = {i["metadata"]["name"].lower().replace("_", "-"): i["metadata"]["version"] for i in json.load(open(sys.argv[1]))["install"]}; \
+	  found.pop("assay"); found["torch"] = "2.13.0"; \
+	  print("# The versions that live together, all extras. Written by: make constraints", *(f"{n}=={v}" for n, v in sorted(found.items())), sep="\n")' \
+	  $(VENV)-resolve/report.json > constraints.txt.new
+	@mv constraints.txt.new constraints.txt && rm -rf $(VENV)-resolve
 
 clean:
 	@rm -rf $(VENV) var

@@ -57,6 +57,7 @@ class Stores:
     ingester: Ingester
     reader: Reader
     search: SearchConfig
+    var: Path
     reranker: Reranker | None = None
 
 
@@ -65,6 +66,7 @@ class Assay:
         self.stores = stores
         self.catalog = stores.catalog
         self.keeper = stores.keeper
+        self.var = stores.var
 
     # -- search
 

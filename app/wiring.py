@@ -36,6 +36,7 @@ def open_assay(settings: Settings) -> "Assay":
             ingester=Ingester(catalog, encoders.active, settings.ingest),
             reader=Reader(settings.reading),
             search=settings.search,
+            var=settings.var,
         )
     )
 

@@ -80,6 +80,15 @@ class Database:
             if connection.execute(select(generation.c.value)).scalar_one_or_none() is None:
                 connection.execute(insert(generation).values(id=1, value=0))
 
+    def compact(self) -> None:
+        """Let no deleted row survive in the write-ahead log or on free pages."""
+        with self._writing, self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
+            else:
+                for table in ("contents", "chunks", "vectors", "receipts"):
+                    connection.exec_driver_sql(f"vacuum {table}")
+
     def close(self) -> None:
         self.engine.dispose()
 

@@ -1,0 +1,213 @@
+"""Deletes a document and proves that it is gone: probes every store afterwards and signs what it found."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import func, insert, select
+
+from app.assay import Assay
+from data.records import Principal, Query, SearchMode
+from data.tables import chunks, contents, documents, erasures, receipt_documents, vectors
+
+CANARY_CHARACTERS = 48
+N_CANARIES = 8
+READ_AT_ONCE = 1 << 20
+
+
+class Probe(BaseModel):
+    """One place that was looked into. `found` counts traces; 0 is what an erasure wants."""
+
+    model_config = ConfigDict(frozen=True)
+
+    store: str
+    looked_for: str
+    found: int
+
+
+class Certificate(BaseModel):
+    """What was erased, where it was looked for afterwards, and the instance's Ed25519 signature over all of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    document_id: str
+    tenant: str
+    text_sha256: str
+    n_chunks: int
+    kept_by: tuple[str, ...]
+    """Ids of other documents with the very same text, which keep it; empty when nothing holds it any more."""
+    erased_at: datetime
+    probes: tuple[Probe, ...]
+    public_key: str
+    signature: str = ""
+
+    @property
+    def is_clean(self) -> bool:
+        return all(probe.found == 0 for probe in self.probes)
+
+    def signed_bytes(self) -> bytes:
+        body = self.model_dump(mode="json", exclude={"signature"})
+        return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True)
+class _Traces:
+    """What to look for once the document is gone."""
+
+    document_id: str
+    content_id: int
+    chunk_ids: tuple[int, ...]
+    text: str
+    kept_by: tuple[str, ...]
+
+
+def erase(assay: Assay, identity: str, principal: Principal, *, forget: Callable[[str], int]) -> Certificate:
+    """Delete `identity` everywhere, rewrite the index files without it, probe each store, sign the result.
+
+    `forget` blanks what receipts and conversations quote from it. Raises: NotFound.
+    """
+    document = assay.document(identity, principal)
+    traces = _traces(assay, identity, document.text)
+    assay.delete(identity, principal)
+    forget(identity)
+    if not traces.kept_by:
+        assay.keeper.merge()
+        assay.keeper.rebuild_lexical()
+    assay.stores.database.compact()
+    key = instance_key(assay.var / "instance.key")
+    unsigned = Certificate(
+        document_id=identity,
+        tenant=principal.tenant,
+        text_sha256=document.sha256,
+        n_chunks=len(traces.chunk_ids),
+        kept_by=traces.kept_by,
+        erased_at=datetime.now(UTC),
+        probes=tuple(_probes(assay, traces, principal)),
+        public_key=key.public_key().public_bytes_raw().hex(),
+    )
+    certificate = unsigned.model_copy(update={"signature": key.sign(unsigned.signed_bytes()).hex()})
+    with assay.stores.database.append() as connection:
+        connection.execute(
+            insert(erasures).values(
+                document_id=identity,
+                tenant=principal.tenant,
+                erased_at=certificate.erased_at,
+                certificate=certificate.model_dump(mode="json"),
+            )
+        )
+    return certificate
+
+
+def is_genuine(certificate: Certificate) -> bool:
+    """Whether the signature covers exactly what the certificate says."""
+    try:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(certificate.public_key))
+        key.verify(bytes.fromhex(certificate.signature), certificate.signed_bytes())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def instance_key(path: Path) -> Ed25519PrivateKey:
+    """The key of this installation, made at first use, readable by its owner alone."""
+    if path.exists():
+        return serialization.load_pem_private_key(path.read_bytes(), None)
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(pem)
+    return key
+
+
+def _traces(assay: Assay, identity: str, text: str) -> _Traces:
+    with assay.stores.database.read() as c:
+        content_id = c.execute(select(documents.c.content_id).where(documents.c.id == identity)).scalar_one()
+        ids = c.execute(select(chunks.c.id).where(chunks.c.content_id == content_id)).scalars().all()
+        others = c.execute(
+            select(documents.c.id).where(documents.c.content_id == content_id, documents.c.id != identity)
+        ).scalars()
+        return _Traces(identity, content_id, tuple(ids), text, tuple(sorted(others)))
+
+
+def _probes(assay: Assay, t: _Traces, principal: Principal) -> list[Probe]:
+    with assay.stores.database.read() as c:
+
+        def rows(table, condition) -> int:
+            return c.execute(select(func.count()).select_from(table).where(condition)).scalar_one()
+
+        probes = [
+            Probe(store="database.documents", looked_for="the id", found=rows(documents, documents.c.id == t.document_id)),
+            Probe(
+                store="database.receipts",
+                looked_for="receipts that still quote it",
+                found=rows(receipt_documents, receipt_documents.c.document_id == t.document_id),
+            ),
+        ]
+        if t.kept_by:
+            return probes
+        probes += [
+            Probe(store="database.contents", looked_for="the text", found=rows(contents, contents.c.id == t.content_id)),
+            Probe(store="database.chunks", looked_for="its chunks", found=rows(chunks, chunks.c.content_id == t.content_id)),
+            Probe(store="database.vectors", looked_for="its vectors", found=rows(vectors, vectors.c.chunk_id.in_(t.chunk_ids))),
+        ]
+    gone = set(t.chunk_ids)
+    snapshot = assay.keeper.snapshot()
+    probes.append(Probe(store="index.dense", looked_for="its chunk ids", found=len(gone & snapshot.chunk_ids())))
+    probes.append(Probe(store="index.lexical", looked_for="its chunk ids", found=len(gone & set(snapshot.lexical.chunk_ids()))))
+    probes.append(_search_probe(assay, t, principal))
+    probes.append(_file_probe(assay, t.text))
+    return probes
+
+
+def _search_probe(assay: Assay, t: _Traces, principal: Principal) -> Probe:
+    question = " ".join(t.text.split()[:40]) or t.document_id
+    result = assay.search(Query(text=question, principal=principal, k=50, mode=SearchMode.HYBRID))
+    found = sum(any(s.document_id == t.document_id for s in hit.sources) for hit in result.hits)
+    return Probe(store="search", looked_for="its own opening words as a query", found=found)
+
+
+def _file_probe(assay: Assay, text: str) -> Probe:
+    """Looks for stretches of the text, byte for byte, in every file below `var/`, the database's free pages included.
+
+    Stretches that another document holds too prove nothing and are left out.
+    """
+    with assay.stores.database.read() as c:
+        others = select(func.count()).select_from(contents)
+        canaries = [
+            canary.encode()
+            for canary in _canaries(text)
+            if not c.execute(others.where(contents.c.text.contains(canary, autoescape=True))).scalar_one()
+        ]
+    found = sum(any(_contains(path, canary) for canary in canaries) for path in assay.var.rglob("*") if path.is_file())
+    return Probe(store="files", looked_for=f"{len(canaries)} stretches of its text in every file under var/", found=found)
+
+
+def _canaries(text: str) -> list[str]:
+    """Stretches spread over the text, chosen by its hash, so that nobody can prepare for them."""
+    room = max(len(text) - CANARY_CHARACTERS, 1)
+    seed = hashlib.sha256(text.encode()).digest()
+    starts = {int.from_bytes(seed[4 * i : 4 * i + 4]) % room for i in range(N_CANARIES)}
+    return [text[s : s + CANARY_CHARACTERS] for s in sorted(starts) if text[s : s + CANARY_CHARACTERS].strip()]
+
+
+def _contains(path: Path, wanted: bytes) -> bool:
+    tail = b""
+    try:
+        with path.open("rb") as file:
+            while block := file.read(READ_AT_ONCE):
+                if wanted in tail + block:
+                    return True
+                tail = block[-len(wanted) :]
+    except OSError:  # a file that vanished while we looked holds nothing
+        return False
+    return False
