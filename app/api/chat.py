@@ -1,0 +1,101 @@
+"""`POST /v1/chat/completions`: ask a question, get sentences with their proof."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from app.api.access import Reader
+from app.api.chat_shape import ChatCompletion, ChatMessage, ChatRequest, completion
+from app.api.chat_stream import AnswerStream, ChatFrames
+from app.api.replies import json_reply
+from app.api.service import DEFAULT_MODEL, Served, Service
+from app.api.wire import check_k, check_question
+from app.api.workers import Steps, until_disconnect
+from data.errors import InvalidInput, ModelUnavailable, NotFound
+from data.records import Answer, AnswerEvent, EventType, Principal
+
+router = APIRouter(prefix="/v1", tags=["answers"])
+STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+
+
+@router.post("/chat/completions", response_model=ChatCompletion, responses={200: STREAM})
+async def chat_completions(
+    body: ChatRequest, request: Request, principal: Reader, served: Served
+) -> Response:
+    """Answer the last user message from the documents, as OpenAI's API would, with citations as annotations.
+
+    With `stream`, the events are named `retrieval`, `message`, `citation` and `final`, each a `chat.completion.chunk`.
+    """
+    ask = _ask(body, principal, served)
+    if body.stream:
+        frames = ChatFrames(body.model, includes_usage=body.includes_usage)
+        return AnswerStream(served, Steps(served.workers, ask), frames)
+    answer, snapshot_id = await until_disconnect(
+        request.receive, _collect(served, Steps(served.workers, ask))
+    )
+    return json_reply(completion(answer, snapshot_id, body.model))
+
+
+def _ask(body: ChatRequest, principal: Principal, served: Service) -> Callable[[], Iterator[AnswerEvent]]:
+    """The call that answers. Raises: InvalidInput, NotFound for an unknown model."""
+    if body.model not in served.models:
+        raise ModelNotFound(
+            f"There is no model {body.model!r}.", next_step=f"Use one of: {', '.join(served.models)}."
+        )
+    question, history = _question(body.messages)
+    options: dict[str, Any] = {}
+    if history and body.conversation_id is None:
+        options["history"] = history[-served.config.max_history_messages :]
+    return partial(
+        served.assay.ask,
+        check_question(question, served.config, field="messages"),
+        principal=principal,
+        collection=body.collection,
+        filters=body.filters,
+        k=check_k(body.k, served.config),
+        conversation_id=body.conversation_id,
+        strict=body.strict,
+        mode=body.mode,
+        model="" if body.model == DEFAULT_MODEL else body.model,
+        **options,
+    )
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+
+
+def _question(messages: list[ChatMessage]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The last user message, and the (role, text) pairs before it. System messages are not ours to follow."""
+    last = max((n for n, m in enumerate(messages) if m.role == "user"), default=None)
+    if last is None:
+        raise InvalidInput(
+            "There is no user message.", field="messages", next_step="Send one with role 'user'."
+        )
+    history = tuple((m.role, m.text) for m in messages[:last] if m.role in ("user", "assistant") and m.text)
+    return messages[last].text, history
+
+
+async def _collect(served: Service, steps: Steps[AnswerEvent]) -> tuple[Answer, str]:
+    """The final answer and the snapshot it came from; the place is held until the generator has ended."""
+    workers, timeout_s = served.workers, served.config.answer_timeout_s
+    await workers.admit()
+    try:
+        answer, snapshot_id = await workers.within(steps.all(_last), timeout_s)
+    finally:
+        steps.stop(then=workers.release)
+    served.answered(answer)
+    return answer, snapshot_id
+
+
+def _last(events: Iterator[AnswerEvent]) -> tuple[Answer, str]:
+    snapshot_id = ""
+    for event in events:
+        if event.type is EventType.RETRIEVAL:
+            snapshot_id = event.result.snapshot_id
+        elif event.type is EventType.FINAL:
+            return event.answer, snapshot_id
+    raise ModelUnavailable("The answer ended before it was complete.", next_step="Try again.")
