@@ -1,0 +1,38 @@
+"""What every test may use. Markers that cannot run here are skipped, saying which command would make them run."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+NEEDS = {
+    "browser": (lambda: shutil.which("chromium"), "apt-get install chromium"),
+    "postgres": (lambda: list(Path("/usr/lib/postgresql").glob("*/bin/initdb")), "apt-get install postgresql"),
+    "gpu": (lambda: shutil.which("nvidia-smi"), "run on a machine with a CUDA device"),
+    "vllm": (lambda: (Path(__file__).parent.parent / ".venv-vllm").exists(), "make vllm"),
+}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--chaos-rounds", type=int, default=4, help="kill -9 rounds of the chaos test (make chaos: 50)")
+
+
+def pytest_collection_modifyitems(items):
+    for name, (present, remedy) in NEEDS.items():
+        if not present():
+            for item in items:
+                if name in item.keywords:
+                    item.add_marker(pytest.mark.skip(reason=f"{name}: not here; {remedy}"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of public data sets beside the checkout; tests that need it skip where it is absent."""
+    if not SHARED.exists():
+        pytest.skip("needs the data sets in ../shared/data")
+    return SHARED

@@ -1,0 +1,97 @@
+import sqlite3
+import threading
+
+import pytest
+from sqlalchemy import func, insert, select
+
+from data.database import Database
+from data.errors import InfrastructureError
+from data.tables import metadata, scopes, state
+
+
+@pytest.fixture
+def database(tmp_path):
+    opened = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def test_each_write_takes_the_next_generation(database):
+    with database.write() as first:
+        pass
+    with database.write() as second:
+        pass
+    assert second.generation == first.generation + 1 == database.current_generation()
+
+
+def test_a_failed_write_leaves_nothing_and_takes_no_generation(database):
+    before = database.current_generation()
+    with pytest.raises(ZeroDivisionError), database.write() as write:
+        write.connection.execute(insert(state).values(name="x", value=1))
+        1 / 0  # noqa: B018
+    with database.read() as connection:
+        assert connection.execute(select(func.count()).select_from(state)).scalar_one() == 0
+    assert database.current_generation() == before
+
+
+def test_a_reader_sees_one_state_while_a_writer_commits(database):
+    with database.read() as connection:
+        before = database.generation_in(connection)
+        with database.write():
+            pass
+        assert database.generation_in(connection) == before
+    assert database.current_generation() == before + 1
+
+
+def test_writers_in_two_threads_queue(database):
+    def work():
+        for _ in range(20):
+            with database.write():
+                pass
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert database.current_generation() == 80
+
+
+def test_migrating_twice_changes_nothing(database):
+    with database.write():
+        pass
+    database.migrate()
+    assert database.current_generation() == 1
+
+
+def test_the_migrations_make_exactly_the_schema_of_the_tables(database):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_database_that_cannot_be_opened_is_an_infrastructure_error_that_says_what_to_check(tmp_path):
+    broken = Database(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'a.db'}")
+    with pytest.raises(InfrastructureError, match="disk is not full"), broken.read():
+        pass
+    broken.close()
+
+
+def test_deleted_text_leaves_the_file(database, tmp_path):
+    secret = "a sentence that must not survive its deletion"
+    with database.append() as connection:
+        connection.execute(insert(scopes).values(tenant="t", collection=secret, groups=[], groups_key="k"))
+    with database.append() as connection:
+        connection.execute(scopes.delete())
+    database.compact()
+    assert not any(secret.encode() in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_the_journal_is_write_ahead_and_flushed_at_commit(database):
+    with database.read() as connection:
+        assert connection.exec_driver_sql("pragma journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("pragma synchronous").scalar() == 2
+    assert sqlite3.sqlite_version_info >= (3, 35)
