@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.folder import FoundFile, Refusal, find_files, safe_name
+from data.reading import ReadDocument, Reader
+
 from app.encoders import Encoders, EncoderSpec
 from data.database import Database
 from data.errors import DeadlineExceeded, InvalidInput, RefusedDocument
-from data.folder import FoundFile, Refusal, find_files, safe_name
-from data.reading import ReadDocument, Reader
 from data.records import EVERYONE, Chunk, Document, Groups, Principal, Query, Scalar, SearchResult
 from retrieval.catalog import Catalog, DocumentSummary
 from retrieval.config import SearchConfig
 from retrieval.embedding import Vectors
-from retrieval.ingest import Destination, IngestEvent, Ingester, ReadSource, embed_missing
+from retrieval.ingest import Destination, Ingester, IngestEvent, ReadSource, embed_missing
 from retrieval.reranking import Reranker
 from retrieval.search import Searcher, retrieve
 
@@ -121,11 +122,15 @@ class Assay:
             below = root.resolve().as_uri()
             stored = self.catalog.uris(placement.tenant, placement.collection, below)
             gone = {
-                uri: identity for uri, identity in stored.items() if uri not in present and (uri == below or uri.startswith(below + "/"))
+                uri: identity
+                for uri, identity in stored.items()
+                if uri not in present and (uri == below or uri.startswith(below + "/"))
             }
             yield from self.stores.ingester.remove(gone)
 
-    def add_document(self, name: str, content: bytes, placement: Placement, *, uri: str = "") -> tuple[Document, IngestEvent]:
+    def add_document(
+        self, name: str, content: bytes, placement: Placement, *, uri: str = ""
+    ) -> tuple[Document, IngestEvent]:
         """Ingest one upload and wait until it is searchable.
 
         Raises: RefusedDocument when it cannot be read.
@@ -208,7 +213,9 @@ class Assay:
 
     # -- ingest, inside
 
-    def _sources(self, found: Sequence[FoundFile | Refusal], placement: Placement) -> Iterator[ReadSource | IngestEvent]:
+    def _sources(
+        self, found: Sequence[FoundFile | Refusal], placement: Placement
+    ) -> Iterator[ReadSource | IngestEvent]:
         settled: deque[IngestEvent] = deque()
 
         def to_read() -> Iterator[FoundFile]:

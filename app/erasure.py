@@ -120,9 +120,7 @@ def instance_key(path: Path) -> Ed25519PrivateKey:
     if path.exists():
         return serialization.load_pem_private_key(path.read_bytes(), None)
     key = Ed25519PrivateKey.generate()
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_bytes(pem)
@@ -146,7 +144,11 @@ def _probes(assay: Assay, t: _Traces, principal: Principal) -> list[Probe]:
             return c.execute(select(func.count()).select_from(table).where(condition)).scalar_one()
 
         probes = [
-            Probe(store="database.documents", looked_for="the id", found=rows(documents, documents.c.id == t.document_id)),
+            Probe(
+                store="database.documents",
+                looked_for="the id",
+                found=rows(documents, documents.c.id == t.document_id),
+            ),
             Probe(
                 store="database.receipts",
                 looked_for="receipts that still quote it",
@@ -156,14 +158,32 @@ def _probes(assay: Assay, t: _Traces, principal: Principal) -> list[Probe]:
         if t.kept_by:
             return probes
         probes += [
-            Probe(store="database.contents", looked_for="the text", found=rows(contents, contents.c.id == t.content_id)),
-            Probe(store="database.chunks", looked_for="its chunks", found=rows(chunks, chunks.c.content_id == t.content_id)),
-            Probe(store="database.vectors", looked_for="its vectors", found=rows(vectors, vectors.c.chunk_id.in_(t.chunk_ids))),
+            Probe(
+                store="database.contents",
+                looked_for="the text",
+                found=rows(contents, contents.c.id == t.content_id),
+            ),
+            Probe(
+                store="database.chunks",
+                looked_for="its chunks",
+                found=rows(chunks, chunks.c.content_id == t.content_id),
+            ),
+            Probe(
+                store="database.vectors",
+                looked_for="its vectors",
+                found=rows(vectors, vectors.c.chunk_id.in_(t.chunk_ids)),
+            ),
         ]
     gone = set(t.chunk_ids)
     snapshot = assay.keeper.snapshot()
     probes.append(Probe(store="index.dense", looked_for="its chunk ids", found=len(gone & snapshot.chunk_ids())))
-    probes.append(Probe(store="index.lexical", looked_for="its chunk ids", found=len(gone & set(snapshot.lexical.chunk_ids()))))
+    probes.append(
+        Probe(
+            store="index.lexical",
+            looked_for="its chunk ids",
+            found=len(gone & set(snapshot.lexical.chunk_ids())),
+        )
+    )
     probes.append(_search_probe(assay, t, principal))
     probes.append(_file_probe(assay, t.text))
     return probes
@@ -189,7 +209,11 @@ def _file_probe(assay: Assay, text: str) -> Probe:
             if not c.execute(others.where(contents.c.text.contains(canary, autoescape=True))).scalar_one()
         ]
     found = sum(any(_contains(path, canary) for canary in canaries) for path in assay.var.rglob("*") if path.is_file())
-    return Probe(store="files", looked_for=f"{len(canaries)} stretches of its text in every file under var/", found=found)
+    return Probe(
+        store="files",
+        looked_for=f"{len(canaries)} stretches of its text in every file under var/",
+        found=found,
+    )
 
 
 def _canaries(text: str) -> list[str]:

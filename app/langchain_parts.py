@@ -1,7 +1,7 @@
 """Assay inside anyone's chain: a LangChain retriever, and the whole pipeline as a Runnable.
 
-    retriever = AssayRetriever(assay=open_assay(load_settings()), k=5)
-    chain = answering(assay) | (lambda answer: answer.text)
+retriever = AssayRetriever(assay=open_assay(load_settings()), k=5)
+chain = answering(assay) | (lambda answer: answer.text)
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,9 @@ class AssayRetriever(BaseRetriever):
     k: int = 8
     mode: SearchMode = SearchMode.HYBRID
 
-    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[LangChainDocument]:
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun
+    ) -> list[LangChainDocument]:
         asked = Query(
             text=query,
             principal=self.principal,
@@ -44,7 +46,11 @@ def answering(assay: "Assay", principal: Principal | None = None, **options: Any
     """A Runnable from question to `Answer`; `options` are those of `Assay.ask`."""
 
     def ask(question: str) -> Answer:
-        return next(e.answer for e in assay.ask(question, principal=principal or Principal(), **options) if e.type is EventType.FINAL)
+        return next(
+            e.answer
+            for e in assay.ask(question, principal=principal or Principal(), **options)
+            if e.type is EventType.FINAL
+        )
 
     return RunnableLambda(ask, name="assay")
 

@@ -62,7 +62,10 @@ def build_app(settings: Settings, assay: "Assay") -> "FastAPI":
                 "database": lambda: assay.stores.database.current_generation() and None,
                 "index": lambda: assay.keeper.snapshot() and None,
             },
-            gauges={"index_generation_lag": lambda: assay.keeper.lag, "index_chunks": lambda: assay.keeper.snapshot().n_chunks},
+            gauges={
+                "index_generation_lag": lambda: assay.keeper.lag,
+                "index_chunks": lambda: assay.keeper.snapshot().n_chunks,
+            },
         ),
         settings.api,
     )

@@ -5,15 +5,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
+from data.reading import ReadingConfig
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from serving.config_llm import LLMConfig
 
 from app.api.config import ApiConfig
 from data.errors import InvalidInput
-from data.reading import ReadingConfig
 from retrieval.config import IndexConfig, IngestConfig, SearchConfig
 from serving.config import EncoderConfig
-from serving.config_llm import LLMConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "ASSAY_"
@@ -22,7 +22,11 @@ PLACEHOLDERS = {"changeme", "change-me", "secret", "password", "test", "xxx"}
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", nested_model_default_partial_update=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
     )
 
     home: Path = ROOT
@@ -71,7 +75,10 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         problems += [_problem(e) for e in error.errors()]
     if problems:
-        raise InvalidInput("The settings are wrong: " + "; ".join(problems) + ".", next_step="docs/settings.md lists them all.")
+        raise InvalidInput(
+            "The settings are wrong: " + "; ".join(problems) + ".",
+            next_step="docs/settings.md lists them all.",
+        )
     if settings.environment == "production":
         _refuse_placeholders(settings)
     return settings
@@ -101,4 +108,6 @@ def _refuse_placeholders(settings: Settings) -> None:
     for name, secret in secrets.items():
         value = secret.get_secret_value().lower() if secret else ""
         if value in PLACEHOLDERS or any(f":{p}@" in value for p in PLACEHOLDERS):
-            raise InvalidInput(f"{name} is a placeholder.", next_step="Set a real secret, or ASSAY_ENVIRONMENT=development.")
+            raise InvalidInput(
+                f"{name} is a placeholder.", next_step="Set a real secret, or ASSAY_ENVIRONMENT=development."
+            )

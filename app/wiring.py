@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 def open_assay(settings: Settings) -> "Assay":
     """Open database, indexes and models. Cheap: weights and indexes load at first use or in `start()`."""
+    from data.reading import Reader
+
     from app.assay import Assay, Stores
     from app.encoders import Encoders
-    from data.reading import Reader
     from retrieval.catalog import Catalog
     from retrieval.ingest import Ingester
     from retrieval.keeper import Keeper

@@ -82,7 +82,10 @@ class Database:
 
     def compact(self) -> None:
         """Let no deleted row survive in the write-ahead log or on free pages."""
-        with self._writing, self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with (
+            self._writing,
+            self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        ):
             if self.is_sqlite:
                 connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
             else:
@@ -107,7 +110,10 @@ def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True, pool_size=16, max_overflow=48)
     engine = create_engine(
-        url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_size=16, max_overflow=256
+        url,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        pool_size=16,
+        max_overflow=256,
     )
 
     @event.listens_for(engine, "connect")

@@ -15,7 +15,19 @@ from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, inse
 
 from data.database import Database, Write
 from data.errors import InvalidInput, NotFound
-from data.records import EVERYONE, Chunk, Document, Filter, Groups, Hit, Principal, Query, Scalar, SourceRef, StageScore
+from data.records import (
+    EVERYONE,
+    Chunk,
+    Document,
+    Filter,
+    Groups,
+    Hit,
+    Principal,
+    Query,
+    Scalar,
+    SourceRef,
+    StageScore,
+)
 from data.tables import chunks, contents, documents, scopes, tombstones, vectors
 from retrieval.chunking import Piece, embedding_text
 from retrieval.filters import condition
@@ -175,9 +187,17 @@ class Catalog:
             "metadata": dict(new.metadata),
             "ingested_at": datetime.now(UTC),
         }
-        old = c.execute(select(documents.c.content_id, documents.c.version).where(documents.c.id == identity)).one_or_none()
+        old = c.execute(
+            select(documents.c.content_id, documents.c.version).where(documents.c.id == identity)
+        ).one_or_none()
         if old is None:
-            row = {"id": identity, "uri": new.uri, "tenant": new.tenant, "collection": new.collection, "version": 1}
+            row = {
+                "id": identity,
+                "uri": new.uri,
+                "tenant": new.tenant,
+                "collection": new.collection,
+                "version": 1,
+            }
             c.execute(insert(documents).values(row | values))
             return "added"
         c.execute(update(documents).where(documents.c.id == identity).values(values | {"version": old.version + 1}))
@@ -189,7 +209,11 @@ class Catalog:
         """Take documents out, and their text, chunks and vectors unless another document holds the same text."""
         for at in range(0, len(identities), SQL_BATCH):
             batch = identities[at : at + SQL_BATCH]
-            held = write.connection.execute(select(documents.c.content_id).where(documents.c.id.in_(batch))).scalars().all()
+            held = (
+                write.connection.execute(select(documents.c.content_id).where(documents.c.id.in_(batch)))
+                .scalars()
+                .all()
+            )
             write.connection.execute(delete(documents).where(documents.c.id.in_(batch)))
             self._release(write, held)
 
@@ -219,7 +243,9 @@ class Catalog:
         ]
         if rows:
             c.execute(insert(chunks), rows)
-            ids = c.execute(select(chunks.c.id).where(chunks.c.content_id == content_id).order_by(chunks.c.ordinal)).scalars()
+            ids = c.execute(
+                select(chunks.c.id).where(chunks.c.content_id == content_id).order_by(chunks.c.ordinal)
+            ).scalars()
             c.execute(
                 insert(vectors),
                 [{"chunk_id": i, "embedder": embedder, "vector": blobs[d]} for i, d in zip(ids, hashes, strict=True)],
@@ -232,7 +258,11 @@ class Catalog:
             if c.execute(select(exists().where(documents.c.content_id == content_id))).scalar():
                 c.execute(update(contents).where(contents.c.id == content_id).values(generation=write.generation))
                 continue
-            c.execute(delete(vectors).where(vectors.c.chunk_id.in_(select(chunks.c.id).where(chunks.c.content_id == content_id))))
+            c.execute(
+                delete(vectors).where(
+                    vectors.c.chunk_id.in_(select(chunks.c.id).where(chunks.c.content_id == content_id))
+                )
+            )
             c.execute(delete(chunks).where(chunks.c.content_id == content_id))
             c.execute(delete(contents).where(contents.c.id == content_id))
             c.execute(insert(tombstones).values(content_id=content_id, generation=write.generation))
@@ -275,7 +305,9 @@ class Catalog:
         allowed = [
             r.id
             for r in rows
-            if r.tenant == p.tenant and (collection is None or r.collection == collection) and not groups.isdisjoint(r.groups)
+            if r.tenant == p.tenant
+            and (collection is None or r.collection == collection)
+            and not groups.isdisjoint(r.groups)
         ]
         return allowed, len(rows)
 
@@ -292,7 +324,9 @@ class Catalog:
                     break
         return out[:k]
 
-    def _hits(self, c: Connection, ranked: Sequence[tuple[int, float, dict[str, StageScore]]], access: Access) -> list[Hit]:
+    def _hits(
+        self, c: Connection, ranked: Sequence[tuple[int, float, dict[str, StageScore]]], access: Access
+    ) -> list[Hit]:
         rows = c.execute(select(chunks).where(chunks.c.id.in_([r[0] for r in ranked]))).all()
         by_id = {r.id: r for r in rows}
         columns = documents.c
@@ -397,7 +431,9 @@ class Catalog:
 
     def n_vectors(self, embedder: str) -> int:
         with self.database.read() as c:
-            return c.execute(select(func.count()).select_from(vectors).where(vectors.c.embedder == embedder)).scalar_one()
+            return c.execute(
+                select(func.count()).select_from(vectors).where(vectors.c.embedder == embedder)
+            ).scalar_one()
 
     def chunk_ids(self) -> set[int]:
         with self.database.read() as c:
@@ -468,7 +504,9 @@ class Catalog:
             ).scalar_one_or_none()
             newest = min(newest, step or newest)
             removed = c.execute(
-                select(tombstones.c.content_id).where(tombstones.c.generation > generation, tombstones.c.generation <= newest)
+                select(tombstones.c.content_id).where(
+                    tombstones.c.generation > generation, tombstones.c.generation <= newest
+                )
             ).scalars()
             window = and_(contents.c.generation > generation, contents.c.generation <= newest)
             return Changes(newest, tuple(removed), tuple(self._indexed(c, window, embedder)))
@@ -515,7 +553,11 @@ def _hit(row: Row, holders: list[Row], score: float, stages: dict[str, StageScor
     first = holders[0]
     refs = tuple(SourceRef(document_id=h.id, uri=h.uri, title=h.title, version=h.version) for h in holders)
     return Hit(
-        chunk=_chunk(row, first.id, first.version), score=score, stages=stages, sources=refs, metadata=first.metadata
+        chunk=_chunk(row, first.id, first.version),
+        score=score,
+        stages=stages,
+        sources=refs,
+        metadata=first.metadata,
     )
 
 

@@ -61,7 +61,9 @@ def _literal(f: Filter, value: Scalar | None) -> Any:
         return datetime.fromisoformat(str(value))
     except ValueError as error:
         raise InvalidInput(
-            f"{value!r} is not a date.", field="filters", next_step="Write ingested_at as 2026-01-31 or 2026-01-31T12:00:00."
+            f"{value!r} is not a date.",
+            field="filters",
+            next_step="Write ingested_at as 2026-01-31 or 2026-01-31T12:00:00.",
         ) from error
 
 

@@ -79,14 +79,18 @@ class Ingester:
                 waiting.append(self._chunked(source, to, embedder))
                 n_chunks += len(waiting[-1].pieces)
             late = time.monotonic() - since > self.config.batch_s
-            if waiting and (n_chunks >= self.config.batch_chunks or len(waiting) >= self.config.batch_documents or late):
+            if waiting and (
+                n_chunks >= self.config.batch_chunks or len(waiting) >= self.config.batch_documents or late
+            ):
                 yield from self._commit(waiting, embedder)
                 embedder = self.embedder()
                 waiting, n_chunks, since = [], 0, time.monotonic()
         if waiting:
             yield from self._commit(waiting, embedder)
 
-    def is_unchanged(self, to: Destination, uri: str, file_sha256: str, groups: Groups, metadata: dict[str, Scalar]) -> bool:
+    def is_unchanged(
+        self, to: Destination, uri: str, file_sha256: str, groups: Groups, metadata: dict[str, Scalar]
+    ) -> bool:
         """Whether the very same file with the same rights and given metadata is stored already."""
         stored = self.catalog.fingerprint(to.tenant, to.collection, uri)
         if stored is None:
@@ -123,7 +127,8 @@ class Ingester:
         with self.catalog.database.write() as write:
             if self.embedder().id != embedder.id:
                 raise InfrastructureError(
-                    "The embedding model was changed during this ingest.", next_step="Run the same command again."
+                    "The embedding model was changed during this ingest.",
+                    next_step="Run the same command again.",
                 )
             statuses = [self.catalog.put(write, new, embedder.id, blobs) for new in batch]
         return [

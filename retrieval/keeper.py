@@ -46,7 +46,11 @@ class Keeper:
     """`snapshot()` is the newest state. `active` tells which embedder's vectors to serve, as (id, dimension)."""
 
     def __init__(
-        self, catalog: Catalog, folder: Path, active: Callable[[], tuple[str, int]], config: IndexConfig | None = None
+        self,
+        catalog: Catalog,
+        folder: Path,
+        active: Callable[[], tuple[str, int]],
+        config: IndexConfig | None = None,
     ) -> None:
         self.catalog = catalog
         self.folder = folder
@@ -295,7 +299,14 @@ class Keeper:
                 if len(rows.chunk_ids) != len(rows.content_ids):
                     raise IndexDamaged(f"The index {name} has rows without contents.")
                 return Snapshot(
-                    embedder, pointer["dense_generation"], name, main, rows, None, Delta.empty(dim), self._lexical.searcher()
+                    embedder,
+                    pointer["dense_generation"],
+                    name,
+                    main,
+                    rows,
+                    None,
+                    Delta.empty(dim),
+                    self._lexical.searcher(),
                 )
             except (IndexDamaged, OSError, ValueError) as error:
                 log.warning("index.dense_damaged", reason=str(error))

@@ -56,7 +56,10 @@ def retrieve(query: Query, snapshot: Snapshot, searcher: Searcher) -> SearchResu
         order = sorted(range(len(hits)), key=lambda i: (-scores[i], i))
         hits = [
             hits[i].model_copy(
-                update={"score": scores[i], "stages": hits[i].stages | {"rerank": StageScore(rank=n, score=scores[i])}}
+                update={
+                    "score": scores[i],
+                    "stages": hits[i].stages | {"rerank": StageScore(rank=n, score=scores[i])},
+                }
             )
             for n, i in enumerate(order, 1)
         ]

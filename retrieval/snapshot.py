@@ -28,7 +28,9 @@ class LexicalSearcher(Protocol):
 class MainIndex(Protocol):
     chunk_ids: Ids
 
-    def search(self, query: NDArray[np.float32], k: int, *, allowed: Mask | None) -> tuple[Ids, NDArray[np.float32]]: ...
+    def search(
+        self, query: NDArray[np.float32], k: int, *, allowed: Mask | None
+    ) -> tuple[Ids, NDArray[np.float32]]: ...
 
     def vectors_of(self, chunk_ids: Ids) -> Vectors: ...
 

@@ -15,7 +15,11 @@ def doctor(as_json: AsJson = False) -> None:
         snapshot = assay.keeper.snapshot()
     facts = {
         "agree": found.holds,
-        "n_chunks": {"database": len(found.database), "dense": len(found.dense), "lexical": len(found.lexical)},
+        "n_chunks": {
+            "database": len(found.database),
+            "dense": len(found.dense),
+            "lexical": len(found.lexical),
+        },
         "snapshot": snapshot.id,
         "generation": snapshot.generation,
         "embedder": snapshot.embedder,

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from app.commands.console import AsJson, Collection, Groups, Tenant, names, opened, print_json_line
 
@@ -20,7 +29,9 @@ def ingest(
     collection: Collection = "default",
     groups: Groups = "",
     tenant: Tenant = "default",
-    sync: Annotated[bool, typer.Option("--sync", help="Also remove documents whose source is gone from the folders.")] = False,
+    sync: Annotated[
+        bool, typer.Option("--sync", help="Also remove documents whose source is gone from the folders.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Add files and folders, or bring them up to date.
@@ -28,8 +39,9 @@ def ingest(
     Unchanged files are skipped, so after an interruption the same command goes on where it was. Files that cannot be read are
     reported with a reason and cost nothing else. Without --groups everyone in the tenant may read the documents.
     """
-    from app.assay import Placement
     from data.folder import find_files
+
+    from app.assay import Placement
 
     placement = Placement(tenant, collection, names(groups))
     counts: Counter[str] = Counter()
@@ -47,11 +59,18 @@ def ingest(
                 if as_json:
                     print_json_line(event)
                 elif event.status == "refused":
-                    progress.console.print(f"[yellow]refused[/] {event.uri}\n        {event.message} {event.next_step}", highlight=False)
+                    progress.console.print(
+                        f"[yellow]refused[/] {event.uri}\n        {event.message} {event.next_step}",
+                        highlight=False,
+                    )
         assay.settle()
     if not as_json:
         summary = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nothing found"
-        console.print(f"{summary}. Ask with: assay ask 'your question'" if counts else f"{summary} in {', '.join(map(str, paths))}.")
+        console.print(
+            f"{summary}. Ask with: assay ask 'your question'"
+            if counts
+            else f"{summary} in {', '.join(map(str, paths))}."
+        )
 
 
 class _Rate(ProgressColumn):

@@ -28,12 +28,19 @@ def create(
     expires = datetime.now(UTC) + timedelta(days=expires_days) if expires_days else None
     with opened() as assay:
         key, token = KeyStore(assay.stores.database).create(
-            name, tenant=tenant, groups=names(groups), scopes=names(scopes), rate_per_minute=rate, expires_at=expires
+            name,
+            tenant=tenant,
+            groups=names(groups),
+            scopes=names(scopes),
+            rate_per_minute=rate,
+            expires_at=expires,
         )
     if as_json:
         print_json(key.model_dump(mode="json") | {"token": token})
     else:
-        typer.echo(f"{token}\n\nThis is the only time it is shown. Use it as: curl -H 'Authorization: Bearer {token}' ...")
+        typer.echo(
+            f"{token}\n\nThis is the only time it is shown. Use it as: curl -H 'Authorization: Bearer {token}' ..."
+        )
 
 
 @app.command("list", epilog="Example: assay keys list")
@@ -52,11 +59,15 @@ def list_keys(as_json: AsJson = False) -> None:
         state = "revoked" if k.revoked else "expired" if k.expires_at and k.expires_at <= datetime.now(UTC) else "valid"
         groups, scopes = ", ".join(sorted(k.groups)), ", ".join(sorted(k.scopes))
         table.add_row(k.id, k.name, k.tenant, groups, scopes, f"{k.rate_per_minute}/min", expires, state)
-    Console().print(table if keys else "No keys: only loopback clients are answered. Make one with: assay keys create NAME")
+    Console().print(
+        table if keys else "No keys: only loopback clients are answered. Make one with: assay keys create NAME"
+    )
 
 
 @app.command(epilog="Example: assay keys revoke 0123456789abcdef")
-def revoke(identity: Annotated[str, typer.Argument(help="A key id, as `assay keys list` prints it.")]) -> None:
+def revoke(
+    identity: Annotated[str, typer.Argument(help="A key id, as `assay keys list` prints it.")],
+) -> None:
     """Make a key useless, in every process within seconds."""
     from app.keys import KeyStore
 

@@ -18,14 +18,18 @@ def search(
     k: Annotated[int, typer.Option(min=1, max=1000, help="How many chunks.")] = 5,
     mode: Annotated[SearchMode, typer.Option(help="Which searches to use.")] = SearchMode.HYBRID,
     collection: Annotated[str | None, typer.Option("--collection", "-c", help="Only this collection.")] = None,
-    equals: Annotated[list[str] | None, typer.Option("--filter", help="Metadata condition, field=value; repeatable.")] = None,
+    equals: Annotated[
+        list[str] | None, typer.Option("--filter", help="Metadata condition, field=value; repeatable.")
+    ] = None,
     groups: Groups = "",
     tenant: Tenant = "default",
     as_json: AsJson = False,
 ) -> None:
     """Find chunks, with the score that each stage gave them."""
     filters = tuple(_filter(condition) for condition in equals or [])
-    query = Query(text=text, principal=principal(tenant, groups), collection=collection, filters=filters, k=k, mode=mode)
+    query = Query(
+        text=text, principal=principal(tenant, groups), collection=collection, filters=filters, k=k, mode=mode
+    )
     with opened() as assay:
         result = assay.search(query)
     if as_json:

@@ -1,0 +1,1 @@
+"""Figures that the documentation quotes: `make bench` measures them all, ratios within one run."""

@@ -1,0 +1,130 @@
+"""The server as a process: start to ready, memory, overhead of a request, many streams at once, memory over many requests."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import httpx
+import psutil
+
+from app.settings import ROOT
+
+READY_WITHIN_S = 60
+
+
+@contextmanager
+def serving(home: Path, port: int) -> Iterator[tuple[str, psutil.Process, float]]:
+    """`assay serve` over `home`: its URL, its process, and the seconds until `/readyz` answered 200."""
+    environment = os.environ | {"ASSAY_HOME": str(home), "ASSAY_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environment, stdout=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        while True:
+            try:
+                if httpx.get(f"{url}/readyz", timeout=2).status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass
+            if process.poll() is not None or time.perf_counter() - began > READY_WITHIN_S:
+                raise RuntimeError(f"assay serve was not ready within {READY_WITHIN_S} s (exit code {process.poll()})")
+            time.sleep(0.02)
+        yield url, psutil.Process(process.pid), time.perf_counter() - began
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def bench_server(home: Path, asked: Sequence[str], port: int = 8765, starts: int = 3) -> dict[str, Any]:
+    out: dict[str, Any] = {"help_s": round(median(_help() for _ in range(3)), 3)}
+    ready = []
+    for _ in range(starts):
+        with serving(home, port) as (_, process, seconds):
+            ready.append(seconds)
+            at_start = resident_mb(process)
+    out |= {"ready_s": round(median(ready), 2), "resident_mb_ready": at_start}
+    with serving(home, port) as (url, process, _):
+        out["overhead"] = overhead(url, asked)
+        out["streams_200"] = asyncio.run(streams(url, asked, 200))
+        out["resident_mb_after_streams"] = resident_mb(process)
+        out["requests_10000"] = many(url, asked, process)
+        out["torch_loaded"] = any("torch" in m.path for m in process.memory_maps())
+    return out
+
+
+def resident_mb(process: psutil.Process) -> int:
+    return round(process.memory_info().rss / 2**20)
+
+
+def overhead(url: str, asked: Sequence[str]) -> dict[str, float]:
+    """Wall time of an answer over the sum of the stages that it reports: auth, graph, receipt, serialisation, loopback."""
+    walls, overs = [], []
+    with httpx.Client(base_url=url, timeout=60) as client:
+        for text in asked:
+            body = {"model": "assay", "messages": [{"role": "user", "content": text}]}
+            began = time.perf_counter()
+            reply = client.post("/v1/chat/completions", json=body)
+            wall = (time.perf_counter() - began) * 1000
+            reply.raise_for_status()
+            walls.append(wall)
+            overs.append(wall - sum(reply.json()["assay"]["timings_ms"].values()))
+    return {"answer_p50_ms": round(median(walls), 1), "over_stages_p50_ms": round(median(overs), 1)}
+
+
+async def streams(url: str, asked: Sequence[str], n: int) -> dict[str, Any]:
+    """`n` answers streamed at once; each must end with [DONE]."""
+    limits = httpx.Limits(max_connections=n)
+
+    async def one(client: httpx.AsyncClient, text: str) -> bool:
+        body = {"model": "assay", "stream": True, "messages": [{"role": "user", "content": text}]}
+        last = ""
+        async with client.stream("POST", "/v1/chat/completions", json=body) as reply:
+            async for line in reply.aiter_lines():
+                last = line or last
+        return reply.status_code == 200 and last == "data: [DONE]"
+
+    async with httpx.AsyncClient(base_url=url, timeout=180, limits=limits) as client:
+        began = time.perf_counter()
+        ended = await asyncio.gather(*(one(client, asked[i % len(asked)]) for i in range(n)), return_exceptions=True)
+    return {
+        "complete": sum(e is True for e in ended),
+        "dropped": sum(e is not True for e in ended),
+        "s": round(time.perf_counter() - began, 1),
+    }
+
+
+def many(url: str, asked: Sequence[str], process: psutil.Process, n: int = 10_000) -> dict[str, int]:
+    """Resident memory before and after `n` searches, from eight connections."""
+
+    async def run() -> int:
+        failed = 0
+        waiting = asyncio.Queue()
+        for i in range(n):
+            waiting.put_nowait(asked[i % len(asked)])
+
+        async def client_loop(client: httpx.AsyncClient) -> None:
+            nonlocal failed
+            while not waiting.empty():
+                reply = await client.post("/v1/search", json={"query": waiting.get_nowait(), "k": 5})
+                failed += reply.status_code != 200
+
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            await asyncio.gather(*(client_loop(client) for _ in range(8)))
+        return failed
+
+    before = resident_mb(process)
+    failed = asyncio.run(run())
+    return {"resident_mb_before": before, "resident_mb_after": resident_mb(process), "failed": failed}
+
+
+def _help() -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "app", "--help"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
