@@ -49,7 +49,6 @@ OF_STATUS = {  # errors that the framework raises by number
 MESSAGE_OF_STATUS = {
     404: "There is no such path. See /docs for the paths there are.",
     405: "This path does not take this method. See /docs for the methods it takes.",
-    413: "The request body is over the limit. Send less at a time.",
 }
 
 
@@ -70,7 +69,7 @@ class HttpError:
 
 
 def http_error(error: Exception) -> HttpError:
-    """What HTTP shows of `error`. An error nobody foresaw shows nothing of itself: its traceback is logged."""
+    """What HTTP shows of `error`; nothing of one that nobody foresaw: its traceback is in the log."""
     match error:
         case AssayError():
             return _of_assay(error)
@@ -103,7 +102,7 @@ def _of_assay(error: AssayError) -> HttpError:
 def _of_validation(error: RequestValidationError) -> HttpError:
     problems = error.errors()
     if any(p["type"] == "json_invalid" for p in problems):
-        reason = problems[0].get("ctx", {}).get("error", "")
+        reason = problems[0].get("ctx", {}).get("error") or problems[0]["msg"]
         return HttpError(400, INVALID, "invalid_json", f"The request body is not valid JSON: {reason}.")
     told = "; ".join(_told(p) for p in problems[:5])
     return HttpError(

@@ -21,11 +21,11 @@ from data.tables import api_keys
 PREFIX = "ask"
 NO_DIGEST = "0" * 64
 RECHECK_AFTER_S = 1.0
-"""An unknown key has the keys read again when the copy is older: new keys soon work, guessing costs little."""
+"""An unknown key has the keys read again when the copy is older: new keys work soon, guessing is cheap."""
 
 
 class Scope(StrEnum):
-    """`read` searches and asks, `write` adds and deletes documents, `admin` sees metrics and sets any group."""
+    """`read` searches and asks, `write` adds and deletes documents, `admin` sees metrics, sets any group."""
 
     READ = "read"
     WRITE = "write"
@@ -130,7 +130,7 @@ class KeyStore:
         )
 
     def any_exist(self) -> bool:
-        """Whether a key was ever made. Revoked and expired ones count: taking keys away never opens the server."""
+        """Whether a key was ever made. Revoked and expired ones count: taking keys away opens nothing."""
         return bool(self._known)
 
     def verify(self, token: str) -> ApiKey:

@@ -1,6 +1,6 @@
 """Logs (structlog), metrics (Prometheus) and traces (OpenTelemetry, only with an endpoint).
 
-Never personal data: no question, answer, document text or client address. Every label comes from a closed set.
+Never personal data: no question, answer, document text or client address. Labels come from closed sets.
 """
 
 import logging
@@ -43,7 +43,11 @@ def configure_logging(level: str = "info") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     readable = sys.stderr.isatty()
-    last = structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
+    last = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if readable
+        else structlog.processors.JSONRenderer()
+    )
     flat = [] if readable else [structlog.processors.format_exc_info]
     structlog.configure(
         processors=[*shared, *flat, last],
@@ -79,7 +83,7 @@ def configure_tracing(endpoint: str) -> None:
 
 
 class Metrics:
-    """What `/metrics` shows. One per application, with its own registry; `gauges` are asked at each scrape."""
+    """What `/metrics` shows. One per application, on its own registry; `gauges` are asked at a scrape."""
 
     def __init__(self, gauges: Mapping[str, Callable[[], float]] | None = None) -> None:
         self.registry = CollectorRegistry()
@@ -138,8 +142,8 @@ class _Asked(Collector):
         self._gauges = gauges
 
     def describe(self):
-        return [GaugeMetricFamily(name, name) for name in self._gauges]
+        return [GaugeMetricFamily(f"assay_{name}", name) for name in self._gauges]
 
     def collect(self):
         for name, ask in self._gauges.items():
-            yield GaugeMetricFamily(name, name.replace("_", " "), value=float(ask()))
+            yield GaugeMetricFamily(f"assay_{name}", name.replace("_", " "), value=float(ask()))

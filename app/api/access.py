@@ -1,7 +1,7 @@
 """Who calls, and what they may do: `Authorization: Bearer ask_...`, or the page's cookie.
 
-While no key exists, loopback clients alone are served, as a local principal with every right. Forwarding headers
-never grant anything; in that mode they are refused: behind a proxy every client would look like loopback.
+While no key exists, loopback clients alone are served, as a local principal with every right. Forwarding
+headers never grant anything; in that mode they are refused: behind a proxy everybody looks like loopback.
 """
 
 import ipaddress
@@ -74,11 +74,8 @@ class Gatekeeper:
         token = request.cookies.get(COOKIE, "")
         if not token:
             raise Unauthenticated("There is no API key in the request.", next_step=KEY_HELP)
-        if request.method not in SAFE_METHODS and request.headers.get(CSRF_HEADER) != CSRF_VALUE:
-            raise Forbidden(
-                "A change by session cookie needs the header 'X-Requested-With: assay'.",
-                next_step="Send the header, or use an Authorization header instead of the cookie.",
-            )
+        if request.method not in SAFE_METHODS:
+            check_csrf(request)
         return token
 
     def _check_local(self, request: Request) -> None:
@@ -120,6 +117,15 @@ class RateLimits:
                 retry_after_s=max(1, math.ceil((1 - tokens) / per_second)),
                 next_step="Wait as long as Retry-After says.",
             )
+
+
+def check_csrf(request: Request) -> None:
+    """Refuse what another site's page could have made the browser send. Raises: Forbidden."""
+    if request.headers.get(CSRF_HEADER) != CSRF_VALUE:
+        raise Forbidden(
+            "A change by session cookie needs the header 'X-Requested-With: assay'.",
+            next_step="Send the header, or use an Authorization header instead of the cookie.",
+        )
 
 
 def bearer(request: Request) -> str:
@@ -164,7 +170,16 @@ def _with(scope: Scope) -> Callable:
     return holds
 
 
+def _caller_with(scope: Scope) -> Callable:
+    async def holds(caller: Annotated[Caller, Depends(admitted)]) -> Caller:
+        caller.require(scope)
+        return caller
+
+    return holds
+
+
 AnyCaller = Annotated[Caller, Depends(admitted)]
 Reader = Annotated[Principal, Depends(_with(Scope.READ))]
 Writer = Annotated[Principal, Depends(_with(Scope.WRITE))]
+WriteCaller = Annotated[Caller, Depends(_caller_with(Scope.WRITE))]
 Admin = Annotated[Principal, Depends(_with(Scope.ADMIN))]

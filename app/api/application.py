@@ -2,30 +2,50 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.util import find_spec
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
-from app.api import chat, health, models, search
+from app.api import chat, documents, health, models, receipts, reference, search, session, vectors
+from app.api.body_limit import BodyLimit
 from app.api.config import ApiConfig
 from app.api.envelope import Envelope
 from app.api.replies import error_reply
 from app.api.service import Product, make_service
+from app.api.tools import ToolsEndpoint
 from app.errors import http_error
 from data.errors import AssayError
 
-ROUTERS = (chat.router, search.router, models.router, health.router)
+ROUTERS = (
+    chat.router,
+    search.router,
+    vectors.router,
+    documents.router,
+    receipts.router,
+    models.router,
+    session.router,
+    health.router,
+    reference.router,
+)
+
+UPLOADS = "/v1/documents"
 
 
 def create_app(product: Product, config: ApiConfig = ApiConfig()) -> FastAPI:
     """The ASGI application. Its product is open already and is closed by whoever opened it."""
     service = make_service(product, config)
 
+    tools = ToolsEndpoint(service)
+
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with tools.sessions.run():
+            yield
         service.workers.close()
 
     app = FastAPI(
@@ -36,16 +56,27 @@ def create_app(product: Product, config: ApiConfig = ApiConfig()) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=config.max_body_bytes,
     )
     app.state.service = service
     for router in ROUTERS:
         app.include_router(router)
+    app.router.routes.append(Route("/mcp", tools, include_in_schema=False))
+    _include_pages(app)
     for kind in (AssayError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer_error)
+    larger = {UPLOADS: config.max_upload_bytes}
+    app.add_middleware(BodyLimit, default_bytes=config.max_body_bytes, bytes_of=larger)
     app.add_middleware(Envelope, metrics=service.metrics)
     return app
 
 
 async def _answer_error(_: Request, error: Exception) -> Response:
     return error_reply(http_error(error))
+
+
+def _include_pages(app: FastAPI) -> None:
+    """The web page, where it is part of the checkout."""
+    if find_spec("app.web.pages") is not None:
+        pages = import_module("app.web.pages")
+        app.include_router(pages.router, include_in_schema=False)
+        app.mount("/static", pages.static, name="static")

@@ -27,7 +27,7 @@ async def chat_completions(
 ) -> Response:
     """Answer the last user message from the documents, as OpenAI's API would, with citations as annotations.
 
-    With `stream`, the events are named `retrieval`, `message`, `citation` and `final`, each a `chat.completion.chunk`.
+    With `stream`: events `retrieval`, `message`, `citation` and `final`, each a `chat.completion.chunk`.
     """
     ask = _ask(body, principal, served)
     if body.stream:

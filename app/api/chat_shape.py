@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.api.wire import Hits, Identifier, Name, OpenRequest, Text
-from data.records import Answer, Citation, Filter, SearchMode, Usage
+from app.api.wire import Filters, Hits, Identifier, Name, OpenRequest, Text
+from data.records import Answer, Citation, SearchMode, Usage
 
 
 class TextPart(BaseModel):
@@ -42,7 +42,7 @@ class ChatRequest(OpenRequest):
     n: Literal[1] | None = 1
     collection: Name | None = None
     """Search this collection only."""
-    filters: Annotated[tuple[Filter, ...], Field(max_length=20)] = ()
+    filters: Filters = ()
     """Conditions on metadata, applied inside the search."""
     k: Hits = 8
     """How many chunks the answer may rest on."""
@@ -58,7 +58,7 @@ class ChatRequest(OpenRequest):
 
 
 class CitationAnnotation(BaseModel):
-    """`content[start_index:end_index]` is the cited sentence; `start` and `end` are offsets into the document."""
+    """`content[start_index:end_index]` is the cited sentence; `start` and `end` lie in the document."""
 
     sentence: int
     start_index: int

@@ -1,7 +1,7 @@
 """A streamed answer as server-sent events.
 
 Each typed event (`retrieval`, `message`, `citation`, `final`) is a frame with its name whose data is a valid
-`chat.completion.chunk` with our payload under `assay`, so any OpenAI client reads the text and skips the rest.
+`chat.completion.chunk` with our payload under `assay`: any OpenAI client reads the text and skips the rest.
 """
 
 import asyncio

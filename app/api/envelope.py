@@ -1,4 +1,4 @@
-"""The one middleware: request id, trace context, security headers, access log, metrics, last catch. Pure ASGI.
+"""The one middleware: request id, trace, security headers, access log, metrics, last catch. Pure ASGI.
 
 (Starlette's `BaseHTTPMiddleware` costs a task per request and breaks disconnects in streams.)
 """
@@ -77,7 +77,7 @@ class Envelope:
 
 
 def bind_request(scope: Scope) -> bytes:
-    """Bind request and trace ids to the log context; return the request id, the client's if it is well formed."""
+    """Bind request and trace ids to the log context; return the request id, the client's if well formed."""
     headers = dict(scope["headers"])
     given = headers.get(b"x-request-id", b"")
     request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex.encode()
@@ -92,4 +92,4 @@ def bind_request(scope: Scope) -> bytes:
 def route_of(scope: Scope) -> str:
     """The template of the route that answered, so that ids never become label values."""
     route = scope.get("route")
-    return getattr(route, "path", "") or ("/mcp" if scope.get("assay.mcp") else "unmatched")
+    return getattr(route, "path", "unmatched")

@@ -1,16 +1,13 @@
 """`POST /v1/search`: chunks without an answer."""
 
-from typing import Annotated
-
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import Field
 
 from app.api.access import Reader
 from app.api.replies import json_reply
 from app.api.service import Served
-from app.api.wire import Hits, Name, Request, Text, check_k, check_question
-from data.records import Filter, Query, SearchMode, SearchResult
+from app.api.wire import Filters, Hits, Name, Request, Text, check_k, check_question
+from data.records import Query, SearchMode, SearchResult
 
 router = APIRouter(prefix="/v1", tags=["retrieval"])
 
@@ -19,7 +16,7 @@ class SearchRequest(Request):
     query: Text
     collection: Name | None = None
     """Search this collection only."""
-    filters: Annotated[tuple[Filter, ...], Field(max_length=20)] = ()
+    filters: Filters = ()
     """Conditions on metadata, applied inside the search."""
     k: Hits = 10
     mode: SearchMode = SearchMode.HYBRID

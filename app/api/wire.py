@@ -6,10 +6,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from app.api.config import ApiConfig
 from data.errors import InvalidInput
+from data.records import Filter, Scalar
+
+MAX_INTEGER = 2**63 - 1
 
 
 def _storable(text: str) -> str:
-    """Postgres refuses NUL, UTF-8 refuses half of a surrogate pair: say so here, not as a failure further in."""
+    """Postgres refuses NUL, UTF-8 half of a surrogate pair: say so here, not as a failure further in."""
     if "\x00" in text:
         raise ValueError("must not contain the NUL character")
     try:
@@ -23,6 +26,30 @@ Text = Annotated[str, AfterValidator(_storable)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_storable)]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_storable)]
 Hits = Annotated[int, Field(ge=1, le=1000)]
+
+
+def _bounded(value: Scalar) -> Scalar:
+    """Databases hold 64-bit integers and finite numbers."""
+    if isinstance(value, str):
+        return _storable(value)
+    if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:  # also false for NaN
+        raise ValueError("must be a finite number of at most 64 bits")
+    return value
+
+
+def _bounded_filter(condition: Filter) -> Filter:
+    for value in condition.model_dump().values():
+        for part in value if isinstance(value, tuple | list) else (value,):
+            if part is not None:
+                _bounded(part)
+    return condition
+
+
+Metadata = Annotated[
+    dict[Annotated[Name, Field(max_length=100)], Annotated[Scalar, AfterValidator(_bounded)]],
+    Field(max_length=50),
+]
+Filters = Annotated[tuple[Annotated[Filter, AfterValidator(_bounded_filter)], ...], Field(max_length=20)]
 
 
 class Request(BaseModel):

@@ -1,4 +1,4 @@
-"""Runs the synchronous product for the asynchronous edge: bounded places and threads, deadlines, cancellation.
+"""Runs the synchronous product for the asynchronous edge: bounded places, threads and times; cancellation.
 
 A place is held until the work has really ended, so abandoned requests cannot pile up behind the limits.
 """
