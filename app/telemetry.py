@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 import structlog
+from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -68,9 +69,8 @@ def configure_logging(level: str = "info") -> None:
 
 
 def configure_tracing(endpoint: str) -> None:
-    """Send a span per request to `endpoint` (OTLP over HTTP). Raises: MissingExtra."""
+    """Send a span per request to `endpoint` (OTLP over HTTP). Call it before `create_app`. Raises: MissingExtra."""
     try:
-        from opentelemetry import trace
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
@@ -80,6 +80,12 @@ def configure_tracing(endpoint: str) -> None:
     provider = TracerProvider(resource=Resource.create({"service.name": "assay"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     trace.set_tracer_provider(provider)
+
+
+def request_spans() -> dict[str, bool]:
+    """How FastAPI traces requests: spans once `configure_tracing` ran; its logs would hold messages of errors."""
+    on = not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    return {"tracing": on, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
 
 
 class Metrics:

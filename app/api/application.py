@@ -19,6 +19,7 @@ from app.api.replies import error_reply
 from app.api.service import Product, make_service
 from app.api.tools import ToolsEndpoint
 from app.errors import http_error
+from app.telemetry import request_spans
 from data.errors import AssayError
 
 ROUTERS = (
@@ -56,6 +57,7 @@ def create_app(product: Product, config: ApiConfig = ApiConfig()) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=request_spans(),
     )
     app.state.service = service
     for router in ROUTERS:

@@ -27,6 +27,8 @@ SECURITY_HEADERS = {
 }
 """Defaults: a response that sets one itself (the pages do) keeps its own."""
 QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
+PLAIN_ROUTES = frozenset({"/mcp", "/openapi.json"})
+"""Routes that FastAPI does not name in the scope; none has a parameter."""
 CLIENT_CLOSED = 499
 log = structlog.get_logger("assay.http")
 
@@ -91,5 +93,7 @@ def bind_request(scope: Scope) -> bytes:
 
 def route_of(scope: Scope) -> str:
     """The template of the route that answered, so that ids never become label values."""
-    route = scope.get("route")
-    return getattr(route, "path", "unmatched")
+    if route := scope.get("route"):
+        return route.path
+    path = scope["path"]
+    return path if path in PLAIN_ROUTES else "/static" if path.startswith("/static/") else "unmatched"

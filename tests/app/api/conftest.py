@@ -4,12 +4,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+import structlog
 import uvicorn
 from fastapi.testclient import TestClient
 
 from app.api.application import create_app
 from app.api.config import ApiConfig
 from tests.app.api.fake_assay import FakeAssay, fake_product
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    """Log lines are checked where a test captures them, and cost nothing elsewhere."""
+    structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
