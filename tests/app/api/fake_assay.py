@@ -3,6 +3,7 @@
 import hashlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ import numpy as np
 from app.api.service import Product
 from app.keys import KeyStore
 from data.database import Database
-from data.errors import NotFound
+from data.errors import NotFound, RefusedDocument
 from data.records import (
     Answer,
     AnswerEvent,
@@ -22,6 +23,7 @@ from data.records import (
     Hit,
     Principal,
     Query,
+    Receipt,
     SearchResult,
     Sentence,
     SourceRef,
@@ -29,7 +31,10 @@ from data.records import (
     Support,
     Usage,
 )
+from retrieval.catalog import DocumentSummary
+from retrieval.ingest import IngestEvent
 
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = "Assay shows its proof. Every sentence carries a citation."
 SENTENCES = ("Assay shows its proof.", "Every sentence carries a citation.")
 
@@ -44,7 +49,10 @@ class FakeAssay:
         self.asked: list[dict] = []
         self.n_closed = 0
         self.closed = threading.Event()
-        self.collection_of = {"d1": "default"}
+        self.rated: list[tuple[str, str, str, str]] = []
+        first = {"id": "d1", "uri": "file:///proof.md", "title": "Proof", "text": TEXT}
+        placed = {"tenant": "default", "collection": "default", "groups": frozenset({"everyone"})}
+        self.stored = {"d1": make_document(**first, **placed)}
 
     def search(self, query: Query) -> SearchResult:
         time.sleep(self.pause_s)
@@ -103,22 +111,98 @@ class FakeAssay:
         return [len(words & set(t.lower().split())) / len(words) for t in texts]
 
     def document(self, identity: str, principal: Principal) -> Document:
-        if identity != "d1" or principal.tenant != "default":
-            raise NotFound(f"There is no document {identity!r}.")
-        return Document(
-            id="d1",
-            uri="file:///proof.md",
-            title="Proof",
-            text=TEXT,
-            sha256=hashlib.sha256(TEXT.encode()).hexdigest(),
-            tenant="default",
-            collection="default",
-            groups=frozenset({"everyone"}),
-            ingested_at=datetime(2026, 1, 1, tzinfo=UTC),
+        document = self.stored.get(identity)
+        readable = (
+            document and document.tenant == principal.tenant and document.groups & principal.effective_groups
         )
+        if not readable:
+            raise NotFound(
+                f"There is no document {identity!r}.", next_step="List them with GET /v1/documents."
+            )
+        return document
+
+    def documents(
+        self, principal: Principal, collection: str | None = None, cursor: str = "", limit: int = 50
+    ):
+        mine = [d for _, d in sorted(self.stored.items()) if d.tenant == principal.tenant and d.id > cursor]
+        page = [_summary(d) for d in mine if collection in (None, d.collection)]
+        return page[:limit], page[limit - 1].id if len(page) > limit else ""
+
+    def chunks(self, identity: str, principal: Principal) -> list[Chunk]:
+        document = self.document(identity, principal)
+        return [_chunk(document)]
 
     def collections(self, principal: Principal) -> dict[str, int]:
-        return {"default": 1}
+        return dict(Counter(d.collection for d in self.stored.values() if d.tenant == principal.tenant))
+
+    def add_document(
+        self, name: str, content: bytes, placement, *, uri: str = ""
+    ) -> tuple[Document, IngestEvent]:
+        if name.endswith(".exe"):
+            raise RefusedDocument(f"{name} is not a document.", reason="unsupported", next_step="Send a PDF.")
+        uri = uri or f"upload://{name}"
+        identity = (
+            f"d{hashlib.sha256(f'{placement.tenant}/{placement.collection}/{uri}'.encode()).hexdigest()[:8]}"
+        )
+        status = "updated" if identity in self.stored else "added"
+        document = make_document(
+            id=identity,
+            uri=uri,
+            title=name,
+            text=content.decode(errors="replace"),
+            tenant=placement.tenant,
+            collection=placement.collection,
+            groups=placement.effective_groups,
+            metadata=dict(placement.metadata),
+        )
+        self.stored[identity] = document
+        return document, IngestEvent(status, uri, identity)
+
+    def delete(self, identity: str, principal: Principal) -> IngestEvent:
+        document = self.document(identity, principal)
+        del self.stored[identity]
+        return IngestEvent("removed", document.uri, identity)
+
+    def receipt(self, identity: str, principal: Principal) -> Receipt:
+        if identity != "r1":
+            raise NotFound(f"There is no receipt {identity!r}.")
+        answer = Answer(text="", sentences=())
+        return Receipt(
+            id="r1",
+            created_at=MOMENT,
+            principal=principal,
+            question="What?",
+            search_text="What?",
+            query=Query(text="What?"),
+            snapshot_id="snap-1",
+            hits=(),
+            answer=answer,
+        )
+
+    def replay(self, identity: str, principal: Principal) -> dict:
+        return {"receipt_id": self.receipt(identity, principal).id, "identical": True, "differences": []}
+
+    def feedback(self, receipt_id: str, principal: Principal, rating: str, correction: str = "") -> None:
+        self.receipt(receipt_id, principal)
+        self.rated.append((receipt_id, principal.tenant, rating, correction))
+
+
+def make_document(**values) -> Document:
+    plain = {"metadata": {}, "ingested_at": MOMENT, "version": 1} | values
+    return Document(sha256=hashlib.sha256(plain["text"].encode()).hexdigest(), **plain)
+
+
+def _summary(d: Document) -> DocumentSummary:
+    kept = ("id", "uri", "title", "tenant", "collection", "groups", "metadata", "version", "ingested_at")
+    size = len(d.text.encode())
+    return DocumentSummary(
+        **{name: getattr(d, name) for name in kept}, media_type="text/markdown", size_bytes=size, n_chunks=1
+    )
+
+
+def _chunk(d: Document) -> Chunk:
+    span = {"ordinal": 0, "start": 0, "end": len(d.text), "text": d.text}
+    return Chunk(id=f"{d.id}#0", document_id=d.id, document_version=d.version, **span)
 
 
 def cite(quote: str) -> Citation:
