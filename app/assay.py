@@ -186,12 +186,11 @@ class Assay:
     def change_embedder(self, model: str) -> Iterator[int]:
         """Embed everything with `model` beside the present vectors, then switch every process over to it.
 
-        Yields the number of chunks embedded so far. Searches go on with the old model until the end; interrupted, it resumes.
+        Yields the number of chunks embedded so far. Searches go on with the old model until the end.
+        Interrupted, the same call resumes.
         """
         encoder = self.stores.encoders.load(model)
-        done = 0
-        for done in embed_missing(self.catalog, encoder):
-            yield done
+        yield from embed_missing(self.catalog, encoder)
         self.stores.encoders.activate(model)
         self.keeper.merge()
 

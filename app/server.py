@@ -1,4 +1,4 @@
-"""Runs the server: opens the product, loads index and models while the HTTP stack imports, then serves until told to stop."""
+"""Runs the server: loads index and models while the HTTP stack imports, then serves until told to stop."""
 
 import sys
 import threading

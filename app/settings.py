@@ -1,4 +1,4 @@
-"""The only file that reads the environment: `ASSAY_PORT=9000`; nested fields with two underscores, `ASSAY_LLM__MODEL=x`."""
+"""The only file that reads the environment: `ASSAY_PORT=9000`, and with two underscores `ASSAY_LLM__MODEL=x`."""
 
 import os
 from difflib import get_close_matches

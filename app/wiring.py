@@ -1,4 +1,4 @@
-"""Builds the product from settings. The only place, with `app.commands`, that imports adapter modules, and only when called."""
+"""Builds the product from settings; with `app.commands` the only place that imports adapters, and only when called."""
 
 from typing import TYPE_CHECKING
 

@@ -409,7 +409,7 @@ class Catalog:
                 .group_by(documents.c.collection)
                 .order_by(documents.c.collection)
             ).all()
-        return {name: n for name, n in rows}
+        return {row[0]: row[1] for row in rows}
 
     def uris(self, tenant: str, collection: str, prefix: str) -> dict[str, str]:
         """Document id by uri, of stored sources whose uri starts with `prefix`."""
@@ -421,7 +421,7 @@ class Catalog:
                     documents.c.uri.startswith(prefix, autoescape=True),
                 )
             ).all()
-        return {uri: identity for uri, identity in rows}
+        return {row.uri: row.id for row in rows}
 
     # -- what indexes follow
 

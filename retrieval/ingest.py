@@ -37,7 +37,7 @@ class ReadSource:
 
 @dataclass(frozen=True)
 class IngestEvent:
-    """One acknowledged outcome. `generation` is the database generation that made it searchable (0: nothing written)."""
+    """One acknowledged outcome. `generation` is the database generation that holds it (0: nothing was written)."""
 
     status: Status
     uri: str

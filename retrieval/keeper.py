@@ -1,6 +1,6 @@
 """Keeps the indexes equal to the database: follows its generations, merges the delta, rebuilds what is missing or torn.
 
-Any number of processes may open the same folder. The one that holds the lock writes; the others follow what it has written.
+Any number of processes may open the same folder: the one that holds the lock writes, the others follow.
 Nothing here is precious: delete the folder and the next start rebuilds it.
 """
 

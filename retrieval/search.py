@@ -23,7 +23,7 @@ class Searcher:
 
     catalog: Catalog
     embed: EmbedQuery
-    config: SearchConfig = SearchConfig()
+    config: SearchConfig
     reranker: Reranker | None = None
 
 

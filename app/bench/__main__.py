@@ -1,4 +1,4 @@
-"""python -m app.bench [--data FOLDER] [--only ingest,query,server,million,quality]: measures, writes docs/benchmarks.json and .md"""
+"""python -m app.bench [--data FOLDER] [--only ingest,query]: measures, then writes docs/benchmarks.json and .md"""
 
 import argparse
 import json

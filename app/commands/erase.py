@@ -19,8 +19,8 @@ def erase(
 ) -> None:
     """Delete a document and prove that it is gone.
 
-    Looks for it afterwards in the database, in both indexes, in receipts, by searching, and byte for byte in every file; writes what was
-    checked, signed with this installation's key. Exit 4 when a trace is left.
+    Looks for it afterwards in the database, in both indexes, in receipts, by searching, and byte for byte in every
+    file; writes what was checked, signed with this installation's key. Exit 4 when a trace is left.
     """
     from app.erasure import erase as erase_document
 

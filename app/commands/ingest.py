@@ -36,8 +36,8 @@ def ingest(
 ) -> None:
     """Add files and folders, or bring them up to date.
 
-    Unchanged files are skipped, so after an interruption the same command goes on where it was. Files that cannot be read are
-    reported with a reason and cost nothing else. Without --groups everyone in the tenant may read the documents.
+    Unchanged files are skipped, so after an interruption the same command goes on where it was. Files that cannot be
+    read are reported with a reason and cost nothing else. Without --groups everyone in the tenant may read them.
     """
     from data.folder import find_files
 

@@ -18,8 +18,8 @@ def reindex(
 ) -> None:
     """Rebuild the indexes from the database, or change the embedding model.
 
-    A new model's vectors are made beside the present ones and swapped in when complete: searches go on meanwhile, in every process.
-    Interrupted, the same command goes on where it was.
+    A new model's vectors are made beside the present ones and swapped in when complete: searches go on meanwhile,
+    in every process. Interrupted, the same command goes on where it was.
     """
     console = Console(stderr=True)
     with opened() as assay:
