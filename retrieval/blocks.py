@@ -1,19 +1,19 @@
 """The blocks of a canonical text: headings, paragraphs, lists, tables and fenced code, with exact offsets.
 
-Reads the Markdown that document converters emit and plain text alike (a line-based subset of CommonMark and its tables).
-Knows nothing of tokens or chunks.
+Reads the Markdown that document converters emit and plain text alike (a line-based subset of CommonMark, with
+tables). Knows nothing of tokens or chunks.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
-_ATX = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)(?:[ \t]+#+)?\s*$")
+_ATX = re.compile(r" {0,3}(#{1,6})[ \t]")
 _SETEXT = re.compile(r" {0,3}(=|-)\1{2,}\s*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^`]*)$")
 _ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])[ \t]+\S")
-_DELIMITER_ROW = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
 _SLIDE = re.compile(r"\s*<!-- Slide number: \d+ -->\s*$")
 _MAX_TITLE = 200
 _MAX_FRONT_MATTER_LINES = 100
@@ -38,8 +38,7 @@ class Block:
     title: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     start: int
     end: int
     text: str
@@ -69,7 +68,7 @@ def is_item(line: str) -> bool:
 
 def is_delimiter_row(line: str) -> bool:
     """Whether this line is the `| --- | --- |` under a table's column names."""
-    return "|" in line and _DELIMITER_ROW.match(line) is not None
+    return "|" in line and "-" in line and set(line) <= set("|:- \t\r\n")
 
 
 def _lines(text: str) -> Iterator[_Line]:
@@ -93,7 +92,7 @@ def _next_block(lines: list[_Line], at: int) -> tuple[Kind, int, int, str]:
     if fence := _FENCE.match(line):
         return Kind.CODE, _after_fence(lines, at, fence[1]), 0, ""
     if _starts_table(lines, at):
-        return Kind.TABLE, _after_run(lines, at + 1, lambda text: "|" in text), 0, ""
+        return Kind.TABLE, _after_table(lines, at + 1), 0, ""
     if is_item(line):
         return Kind.LIST, _after_list(lines, at), 0, ""
     if at + 1 < len(lines) and len(line) <= _MAX_TITLE and (underline := _SETEXT.match(lines[at + 1].text)):
@@ -103,8 +102,13 @@ def _next_block(lines: list[_Line], at: int) -> tuple[Kind, int, int, str]:
 
 def _atx(line: str) -> tuple[int, str] | None:
     match = _ATX.match(line)
-    title = match[2].strip().strip("*_").strip() if match else ""
-    return (len(match[1]), title[:_MAX_TITLE]) if match and title else None
+    if match is None:
+        return None
+    title = line[match.end() :].strip()
+    if title.rstrip("#").endswith((" ", "\t")):  # the optional closing sequence: "## Title ##"
+        title = title.rstrip("#").rstrip()
+    title = title.strip("*_ ")[:_MAX_TITLE]
+    return (len(match[1]), title) if title.strip("#") else None
 
 
 def _after_front_matter(lines: list[_Line]) -> int:
@@ -128,8 +132,8 @@ def _starts_table(lines: list[_Line], at: int) -> bool:
     return "|" in lines[at].text and at + 1 < len(lines) and is_delimiter_row(lines[at + 1].text)
 
 
-def _after_run(lines: list[_Line], at: int, belongs) -> int:
-    while at < len(lines) and not lines[at].is_blank and belongs(lines[at].text):
+def _after_table(lines: list[_Line], at: int) -> int:
+    while at < len(lines) and "|" in lines[at].text:
         at += 1
     return at
 

@@ -16,7 +16,8 @@ def titles(text: str) -> list[tuple[int, str]]:
 
 
 def test_a_document_falls_into_its_blocks():
-    text = "# Pay\nTwo lines\nof text.\n\n- one\n\n  more\n- two\n\n| a | b |\n| - | - |\n| 1 | 2 |\n```py\n# no heading\n```\n"
+    text = "# Pay\nTwo lines\nof text.\n\n- one\n\n  more\n- two\n\n"
+    text += "| a | b |\n| - | - |\n| 1 | 2 |\n```py\n# no heading\n```\n"
     assert kinds(text) == [
         (Kind.HEADING, "# Pay"),
         (Kind.PARAGRAPH, "Two lines\nof text."),
@@ -68,15 +69,15 @@ def test_blocks_are_disjoint_and_leave_out_only_blanks(text: str):
 @pytest.mark.parametrize(
     "text",
     [
-        "|" * 300_000,
-        "# " + " #" * 150_000,
-        "- a\n\n" * 60_000,
-        "```\n" * 75_000,
-        " " * 300_000 + "|-",
-        "-" * 300_000,
+        "|" * 100_000,
+        "# " + " #" * 50_000,
+        "- a\n\n" * 20_000,
+        "```\n" * 25_000,
+        " " * 100_000 + "|-",
+        "-" * 100_000,
     ],
 )
 def test_hostile_text_takes_linear_time(text: str):
     began = time.process_time()
     list(blocks(text))
-    assert time.process_time() - began < 3  # quadratic would take minutes
+    assert time.process_time() - began < 1.5  # quadratic would take minutes

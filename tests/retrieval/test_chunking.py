@@ -1,4 +1,5 @@
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +17,7 @@ words = st.text(alphabet="abcé", min_size=1, max_size=8)
 sentences = st.lists(words, min_size=1, max_size=12).map(lambda parts: " ".join(parts).capitalize() + ".")
 paragraphs = st.lists(sentences, min_size=1, max_size=6).map(" ".join)
 headings = st.tuples(st.integers(1, 4), words).map(lambda h: "#" * h[0] + " " + h[1])
-lists = st.lists(sentences, min_size=1, max_size=8).map(
-    lambda items: "\n".join(f"- {item}" for item in items)
-)
+lists = st.lists(sentences, min_size=1, max_size=8).map(lambda items: "\n".join(f"- {item}" for item in items))
 tables = st.lists(st.tuples(words, words), min_size=1, max_size=12).map(
     lambda rows: "\n".join(["| k | v |", "| - | - |", *(f"| {a} | {b} |" for a, b in rows)])
 )
@@ -37,7 +36,7 @@ def texts(text: str, pieces: list[Piece]) -> list[str]:
     return [text[piece.start : piece.end] for piece in pieces]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.one_of(documents, anything), configs)
 def test_pieces_are_sorted_and_cover_every_visible_character(text: str, config: ChunkingConfig):
     pieces = split(text, token_spans, config)
@@ -49,14 +48,14 @@ def test_pieces_are_sorted_and_cover_every_visible_character(text: str, config: 
     assert all(piece == piece.strip() != "" for piece in texts(text, pieces))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.one_of(documents, anything), configs)
 def test_no_piece_has_too_many_tokens(text: str, config: ChunkingConfig):
     for piece in texts(text, split(text, token_spans, config)):
         assert len(token_spans(piece)) <= config.max_tokens
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(documents, configs)
 def test_no_piece_is_only_a_heading_unless_nothing_could_hold_it(text: str, config: ChunkingConfig):
     pieces = split(text, token_spans, config)
@@ -66,21 +65,32 @@ def test_no_piece_is_only_a_heading_unless_nothing_could_hold_it(text: str, conf
             assert is_last or len(token_spans(piece)) > config.max_tokens // 2
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(documents)
-def test_the_heading_path_is_what_is_open_where_the_piece_begins_or_above_it(text: str):
-    all_headings = [block for block in blocks(text) if block.kind is Kind.HEADING]
+def test_the_heading_path_is_open_somewhere_in_the_piece_and_exact_where_no_heading_falls_in_it(text: str):
     for piece in split(text, token_spans, SMALL):
-        path = [title for title in piece.heading_path if title != "k | v"]
-        seen = [h for h in all_headings if h.start < piece.end]
-        open_now: list = []
-        for heading in seen:
-            open_now = [h for h in open_now if h.level < heading.level] + [heading]
-            if heading.start <= piece.start and [h.title for h in open_now][: len(path)] == path:
-                break
-        assert not path or any(h.title == path[-1] for h in seen)
-        if not [h for h in all_headings if piece.start <= h.start < piece.end]:  # lies within one section
-            assert path == [h.title for h in open_now]
+        path = tuple(title for title in piece.heading_path if title != "k | v")  # the columns of a cut table
+        before, within = open_paths(text, piece)
+        if within:
+            assert any(opened[: len(path)] == path for opened in within)
+        else:
+            assert path == before
+
+
+def open_paths(text: str, piece: Piece) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the headings open at the start of `piece`, and those open after each heading inside it."""
+    opened: list = []
+    before: tuple[str, ...] = ()
+    within: list[tuple[str, ...]] = []
+    for heading in blocks(text):
+        if heading.kind is not Kind.HEADING or heading.start >= piece.end:
+            continue
+        opened = [h for h in opened if h.level < heading.level] + [heading]
+        if heading.start < piece.start:
+            before = tuple(h.title for h in opened)
+        else:
+            within.append(tuple(h.title for h in opened))
+    return before, within
 
 
 def test_golden_document():
@@ -95,8 +105,7 @@ def test_golden_document():
         (("Travel",), "# Travel\n\nWe book early."),
         (
             ("Travel", "Meals"),
-            "## Meals\n\nBreakfast costs up to 12 euros in any country. "
-            "Dinner costs up to 40 euros in any country.",
+            "## Meals\n\nBreakfast costs up to 12 euros in any country. Dinner costs up to 40 euros in any country.",
         ),
         (
             ("Travel", "Meals"),
@@ -111,9 +120,7 @@ def test_a_blank_text_has_no_pieces(text: str):
     assert split(text, token_spans, ChunkingConfig()) == []
 
 
-@pytest.mark.parametrize(
-    "text", ["Hello.", "# Only a title", "# A\n\nx\n\n# B\n\ny\n\n## C\n\n- z\n", "  padded  "]
-)
+@pytest.mark.parametrize("text", ["Hello.", "# Only a title", "# A\n\nx\n\n# B\n\ny\n\n## C\n\n- z\n", "  padded  "])
 def test_a_tiny_document_is_one_piece(text: str):
     assert texts(text, split(text, token_spans, ChunkingConfig())) == [text.strip()]
 
@@ -140,7 +147,7 @@ def test_a_list_is_cut_between_items():
 def test_a_long_paragraph_overlaps_by_whole_sentences_only():
     text = " ".join(f"This is sentence {i}." for i in range(40))
     pieces = split(text, token_spans, ChunkingConfig(max_tokens=30, overlap_tokens=6, min_tokens=5))
-    for before, after in zip(pieces, pieces[1:], strict=False):
+    for before, after in pairwise(pieces):
         assert text[after.start : before.end].startswith("This is sentence")
         assert text[after.start : before.end].count(".") == 1
 
@@ -171,11 +178,11 @@ def test_characters_that_the_tokenizer_drops_are_covered_and_bounded():
     ],
 )
 def test_splitting_takes_linear_time(unit: str):
-    text = unit * (300_000 // len(unit))
+    text = unit * (100_000 // len(unit))
     spans = token_spans(text)
     began = time.process_time()
     split(text, lambda _: spans, ChunkingConfig())
-    assert time.process_time() - began < 4  # quadratic would take minutes
+    assert time.process_time() - began < 2  # quadratic would take minutes
 
 
 def test_token_spans_are_asked_for_once():
@@ -195,10 +202,7 @@ def test_limits_that_contradict_each_other_are_refused():
 
 
 def test_embedding_text_leads_with_title_and_headings_that_the_text_does_not_show():
-    assert (
-        embedding_text("Handbook", ("Travel", "Meals"), "Breakfast.")
-        == "Handbook > Travel > Meals\nBreakfast."
-    )
+    assert embedding_text("Handbook", ("Travel", "Meals"), "Breakfast.") == "Handbook > Travel > Meals\nBreakfast."
     assert embedding_text("Handbook", ("Handbook", "Meals"), "## Meals\n\nx") == "Handbook\n## Meals\n\nx"
     assert embedding_text("", (), "x") == "x"
 
