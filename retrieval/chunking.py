@@ -21,6 +21,8 @@ _CONTEXT_CHARACTERS = 160
 _COLUMNS_CHARACTERS = 120
 _TOKEN_CHARACTERS = 40
 """What counts as one token at most: encoders make a single unknown token of a base64 blob of any length."""
+_LEAD = -1
+"""The block number of a section's headings."""
 _WORD = re.compile(r"\S+")
 
 
@@ -147,7 +149,6 @@ class _Atom:
     end: int
     block: int
     may_overlap: bool = False
-    is_heading: bool = False
     columns: str = ""
 
 
@@ -194,7 +195,11 @@ class _Cutter:
         return all(block.kind is Kind.HEADING for block in blocks(self.text[piece.start : piece.end]))
 
     def _piece(self, packed: list[_Atom], path: tuple[str, ...]) -> Piece:
-        return Piece(packed[0].start, packed[-1].end, (*path, packed[0].columns) if packed[0].columns else path)
+        if packed[-1].block == _LEAD:  # headings only: which of them are open is not yet settled
+            path = ()
+        elif packed[0].columns:
+            path = (*path, packed[0].columns)
+        return Piece(packed[0].start, packed[-1].end, path)
 
     def _overlap(self, packed: list[_Atom], following: _Atom) -> list[_Atom]:
         """Return the last atoms of `packed` that the piece which begins with `following` repeats."""
@@ -216,9 +221,9 @@ class _Cutter:
         n_lead = 0
         if lead and self.count(*lead) <= self.config.max_tokens // 2:
             n_lead = self.count(*lead)
-            yield _Atom(*lead, block=-1, is_heading=True)
+            yield _Atom(*lead, _LEAD)
         elif lead:
-            yield from (_Atom(*span, block=-1) for span in self._refined(lead, (_lines, _words)))
+            yield from (_Atom(*span, _LEAD) for span in self._refined(lead, (_lines, _words)))
         for number, block in enumerate(section.body):
             yield from self._block_atoms(block, number, self.config.max_tokens - n_lead)
             n_lead = 0
