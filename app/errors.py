@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from data.errors import (
@@ -50,6 +51,19 @@ MESSAGE_OF_STATUS = {
     404: "There is no such path. See /docs for the paths there are.",
     405: "This path does not take this method. See /docs for the methods it takes.",
 }
+
+
+class ErrorDetail(BaseModel):
+    message: str
+    type: str
+    code: str
+    param: str | None
+
+
+class ErrorBody(BaseModel):
+    """Every refusal and failure looks like this, as with OpenAI."""
+
+    error: ErrorDetail
 
 
 @dataclass(frozen=True)

