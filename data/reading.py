@@ -1,0 +1,248 @@
+"""Files in, canonical text out. Each conversion runs in a child process with limits; plain text is decoded right here.
+
+A file that hangs, crashes, is hostile, encrypted or too large costs itself alone: it is refused with a reason.
+"""
+
+import hashlib
+import mimetypes
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from data.canonical import canonical, decode, title_of
+from data.errors import RefusedDocument
+from data.folder import FoundFile
+from data.records import Scalar
+from data.wire import receive, send
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT_SUFFIXES = {".md", ".markdown", ".txt", ".text", ".rst", ".adoc", ".asciidoc", ".log", ".vtt", ".srt"}
+
+
+class ReadingConfig(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timeout_s: float = Field(60, gt=0)
+    """Wall-clock limit of one conversion, in seconds."""
+    memory_mb: int = Field(2048, ge=256)
+    """Address space of one converting process, in MiB."""
+    max_file_mb: int = Field(100, ge=1)
+    """Largest file that is read, in MiB."""
+    max_characters: int = Field(20_000_000, ge=1)
+    """Longest canonical text of one document."""
+    max_unpacked_mb: int = Field(500, ge=1)
+    """Most that the parts of a zipped format may unpack to, in MiB."""
+    max_ratio: int = Field(200, ge=2)
+    """Most that they may grow in unpacking."""
+    workers: int = Field(2, ge=1)
+    """Processes that convert at once."""
+    recycle_after: int = Field(200, ge=1)
+    """Conversions after which a process is replaced by a fresh one."""
+
+
+@dataclass(frozen=True)
+class ReadDocument:
+    title: str
+    text: str
+    file_sha256: str
+    size_bytes: int
+    media_type: str
+    metadata: dict[str, Scalar] = field(default_factory=dict)
+
+
+class Reader:
+    """Cheap to construct: processes start at the first conversion. `command` is what runs in them."""
+
+    def __init__(
+        self, config: ReadingConfig | None = None, command: tuple[str, ...] = ("-m", "data.conversion")
+    ) -> None:
+        self.config = config or ReadingConfig()
+        self._command = command
+        self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
+        self._children: set[_Child] = set()
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, name: str, content: bytes | Path) -> ReadDocument:
+        """Read one file, given as bytes or as a path. Raises: RefusedDocument."""
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        if size > self.config.max_file_mb << 20:
+            raise RefusedDocument(
+                f"{name} has {size >> 20} MiB; at most {self.config.max_file_mb} are read.",
+                reason="too_large",
+                next_step="Split it, or raise ASSAY_READING__MAX_FILE_MB.",
+            )
+        data = content if isinstance(content, bytes) else content.read_bytes()
+        if not data:
+            raise RefusedDocument(
+                f"{name} is empty.", reason="empty", next_step="Nothing to do, unless it should not be."
+            )
+        if Path(name).suffix.lower() in TEXT_SUFFIXES:
+            found = {"text": decode(data, name), "title": "", "metadata": {}}
+        else:
+            found = self._convert(name, data)
+        text = canonical(found["text"])
+        if not text:
+            raise RefusedDocument(
+                f"{name} holds no text (a scan, or pictures only).",
+                reason="no_text",
+                next_step="Run it through OCR, then ingest the result.",
+            )
+        if len(text) > self.config.max_characters:
+            raise RefusedDocument(
+                f"{name} has {len(text)} characters; at most {self.config.max_characters} are read.",
+                reason="too_large",
+                next_step="Split it, or raise ASSAY_READING__MAX_CHARACTERS.",
+            )
+        return ReadDocument(
+            title=title_of(found["title"], text, name),
+            text=text,
+            file_sha256=hashlib.sha256(data).hexdigest(),
+            size_bytes=size,
+            media_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
+            metadata=found["metadata"],
+        )
+
+    def read_many(self, files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, ReadDocument | RefusedDocument]]:
+        """Read `files` with all workers, yielding in order; looks a few files ahead, never at all of them."""
+        with ThreadPoolExecutor(self.config.workers) as pool:
+            ahead: deque[tuple[FoundFile, Future]] = deque()
+            for file in files:
+                ahead.append((file, pool.submit(self._outcome, file)))
+                if len(ahead) > 4 * self.config.workers:
+                    first, future = ahead.popleft()
+                    yield first, future.result()
+            for file, future in ahead:
+                yield file, future.result()
+
+    def close(self) -> None:
+        for child in list(self._children):
+            child.kill()
+        self._children.clear()
+
+    def _outcome(self, file: FoundFile) -> ReadDocument | RefusedDocument:
+        try:
+            return self.read(file.path.name, file.path)
+        except RefusedDocument as error:
+            return error
+        except OSError as error:
+            return RefusedDocument(
+                f"{file.path.name} cannot be opened: {error.strerror}.",
+                reason="unreadable",
+                next_step="Check its permissions.",
+            )
+
+    def _convert(self, name: str, data: bytes) -> dict:
+        child = self._borrow()
+        try:
+            reply = child.convert({"name": name} | self.config.model_dump(), data, self.config.timeout_s)
+        finally:
+            if child.is_alive and child.n_done < self.config.recycle_after:
+                self._idle.put(child)
+            else:
+                child.kill()
+                self._children.discard(child)
+        if reply is None:
+            raise _died(name, child, self.config)
+        if "reason" in reply:
+            raise RefusedDocument(reply["message"], reason=reply["reason"], next_step=reply["next_step"])
+        return reply
+
+    def _borrow(self) -> "_Child":
+        try:
+            child = self._idle.get_nowait()
+            if child.is_alive:
+                return child
+        except queue.Empty:
+            pass
+        child = _Child(self._command, self.config.memory_mb)
+        self._children.add(child)
+        return child
+
+
+class _Child:
+    """One converting process, spoken to over pipes in length-prefixed JSON and bytes: nothing that could be executed."""
+
+    def __init__(self, command: tuple[str, ...], memory_mb: int) -> None:
+        environment = {
+            "PATH": os.defpath,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, *command, str(memory_mb)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        self.n_done = 0
+        self.timed_out = False
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def convert(self, request: dict, data: bytes, timeout_s: float) -> dict | None:
+        """The child's reply, or None when it died or was killed at the time limit."""
+        timer = threading.Timer(timeout_s, self._expire)
+        timer.start()
+        try:
+            send(self._process.stdin, request, data)
+            reply, _ = receive(self._process.stdout)
+            self.n_done += 1
+            return reply
+        except (OSError, EOFError, ValueError):
+            self.kill()
+            return None
+        finally:
+            timer.cancel()
+
+    def kill(self) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            try:
+                pipe.close()
+            except OSError:
+                pass
+
+    def _expire(self) -> None:
+        self.timed_out = True
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def _died(name: str, child: _Child, config: ReadingConfig) -> RefusedDocument:
+    if child.timed_out:
+        return RefusedDocument(
+            f"{name} took longer than {config.timeout_s:g} s to convert and was stopped.",
+            reason="timeout",
+            next_step="Split it, or raise ASSAY_READING__TIMEOUT_S.",
+        )
+    return RefusedDocument(
+        f"{name} made its converter crash or run out of memory ({config.memory_mb} MiB).",
+        reason="crashed",
+        next_step="Check the file, or raise ASSAY_READING__MEMORY_MB.",
+    )
