@@ -1,5 +1,7 @@
 """Settings of the local encoder. Imports nothing heavy, so that settings can nest them."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -7,6 +9,8 @@ class EncoderConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = ""
-    """A Hugging Face id or a local path of another encoder (needs the `finetune` extra); empty for the built-in one."""
+    """A Hugging Face id or local path of another encoder (needs the `finetune` extra); empty for the built-in."""
+    document_precision: Literal["int8", "fp32"] = "int8"
+    """How the built-in encoder computes documents; queries are always fp32. Numbers in docs/decisions/0002."""
     threads: int = Field(0, ge=0)
     """How many texts are encoded at once, one core each; 0 for one per core that this process may use."""

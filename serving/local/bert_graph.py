@@ -1,20 +1,24 @@
-"""Builds the ONNX graph of a BERT sentence encoder from its weights: token ids in, unit vectors out.
+"""Builds the ONNX graph of a BERT sentence encoder from its weights: the token ids of one text in, a unit vector out.
 
 Reads like the model: embeddings, layers of attention and feed-forward, mean pooling, length 1. Knows nothing of
-tokenisation or of sessions. Devlin et al. 2019 (arXiv:1810.04805); fused operators are those of onnxruntime's CPU provider.
+tokenisation or sessions. Devlin et al. 2019 (arXiv:1810.04805); fused operators are those of onnxruntime's CPU
+provider. One text per run: nothing is padded, and a text's vector does not depend on its neighbours.
+Raise `GRAPH_VERSION` in `encoder.py` with every change here.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-GRAPH_VERSION = 1
-"""Raise it with every change here: cached graphs are named by it."""
+INT8_LEVELS = 63
+"""Weights keep 7 bits: AVX2 adds two products of uint8 and int8 in 16 bits, and 2 * 255 * 63 fits."""
 
 Weights = Mapping[str, NDArray]
+Precision = Literal["fp32", "int8"]
 
 
 @dataclass(frozen=True)
@@ -30,16 +34,19 @@ class BertShape:
 class _Graph:
     weights: Weights
     shape: BertShape
+    precision: Precision
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
 
-    def add(self, op: str, inputs: list[str], *, domain: str = "", **attributes: object) -> str:
-        out = f"{op}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs, [out], domain=domain, **attributes))
-        return out
+    def add(
+        self, op: str, *inputs: str, n_outputs: int = 1, domain: str = "", **attributes: object
+    ) -> list[str]:
+        outputs = [f"{op}_{len(self.nodes)}_{i}" for i in range(n_outputs)]
+        self.nodes.append(helper.make_node(op, inputs, outputs, domain=domain, **attributes))
+        return outputs
 
-    def fused(self, op: str, inputs: list[str], **attributes: object) -> str:
-        return self.add(op, inputs, domain="com.microsoft", **attributes)
+    def fused(self, op: str, *inputs: str, n_outputs: int = 1, **attributes: object) -> str:
+        return self.add(op, *inputs, n_outputs=n_outputs, domain="com.microsoft", **attributes)[0]
 
     def constant(self, name: str, value: NDArray) -> str:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
@@ -49,98 +56,73 @@ class _Graph:
         return self.constant(name, self.weights[name])
 
 
-def build_bert(weights: Weights, shape: BertShape) -> ModelProto:
-    """Return the model: `ids` int32 [n, length], `lengths` int32 [n] (tokens that are not padding) -> `vectors` float32 [n, dim].
+def build_bert(weights: Weights, shape: BertShape, precision: Precision = "fp32") -> ModelProto:
+    """Return the model: `ids` int32 [1, length] -> `vectors` float32 [1, dim].
 
-    Raises: KeyError naming the weight that is missing.
+    `int8` computes the linear layers with 7-bit weights (a scale per output channel) and 8-bit activations (a scale
+    per text); everything else stays fp32. Raises: KeyError naming the weight that is missing.
     """
-    graph = _Graph(weights, shape)
+    graph = _Graph(weights, shape, precision)
     hidden = _embeddings(graph)
     for layer in range(shape.n_layers):
         hidden = _layer(graph, f"encoder.layer.{layer}", hidden)
-    _pooled(graph, hidden)
+    [mean] = graph.add("ReduceMean", hidden, axes=[1], keepdims=0)
+    graph.nodes.append(helper.make_node("LpNormalization", [mean], ["vectors"], axis=-1, p=2))
     return _model(graph)
 
 
 def _embeddings(graph: _Graph) -> str:
-    prefix = "embeddings"
-    position = graph.weights[f"{prefix}.position_embeddings.weight"]
-    segment = graph.weights[f"{prefix}.token_type_embeddings.weight"][0]  # one text per row: always segment 0
-    out = graph.fused(
-        "EmbedLayerNormalization",
-        [
-            "ids",
-            "",
-            graph.weight(f"{prefix}.word_embeddings.weight"),
-            graph.constant("positions", position + segment),
-            "",
-            graph.weight(f"{prefix}.LayerNorm.weight"),
-            graph.weight(f"{prefix}.LayerNorm.bias"),
-        ],
-        epsilon=graph.shape.layer_norm_eps,
-    )
-    graph.nodes[-1].output.append("")  # the mask index: `lengths` already is one
-    return out
+    position = graph.weights["embeddings.position_embeddings.weight"]
+    segment = graph.weights["embeddings.token_type_embeddings.weight"][0]  # one text: always segment 0
+    words = graph.weight("embeddings.word_embeddings.weight")
+    positions = graph.constant("embeddings.positions", position + segment)
+    norm = [graph.weight("embeddings.LayerNorm.weight"), graph.weight("embeddings.LayerNorm.bias")]
+    inputs = ["ids", "", words, positions, "", *norm]
+    return graph.fused("EmbedLayerNormalization", *inputs, n_outputs=2, epsilon=graph.shape.layer_norm_eps)
 
 
 def _layer(graph: _Graph, name: str, hidden: str) -> str:
-    attended = _attention(graph, f"{name}.attention", hidden)
-    projected = _matmul(graph, f"{name}.attention.output.dense", attended)
-    hidden = _add_and_norm(graph, f"{name}.attention.output", projected, hidden)
-    wide = _matmul(graph, f"{name}.intermediate.dense", hidden)
-    wide = graph.fused("BiasGelu", [wide, graph.weight(f"{name}.intermediate.dense.bias")])
-    return _add_and_norm(graph, f"{name}.output", _matmul(graph, f"{name}.output.dense", wide), hidden)
+    attended = _attention(graph, f"{name}.attention.self", hidden)
+    update = _linear(graph, f"{name}.attention.output.dense", attended)
+    hidden = _add_and_norm(graph, f"{name}.attention.output", update, hidden)
+    wide = _linear(graph, f"{name}.intermediate.dense", hidden)
+    wide = graph.fused("BiasGelu", wide, graph.weight(f"{name}.intermediate.dense.bias"))
+    return _add_and_norm(graph, f"{name}.output", _linear(graph, f"{name}.output.dense", wide), hidden)
 
 
 def _attention(graph: _Graph, name: str, hidden: str) -> str:
-    parts = [f"{name}.self.{part}" for part in ("query", "key", "value")]
-    weight = np.concatenate([graph.weights[f"{part}.weight"].T for part in parts], axis=1)
+    parts = [f"{name}.{part}" for part in ("query", "key", "value")]
+    weight = np.concatenate([graph.weights[f"{part}.weight"] for part in parts])
     bias = np.concatenate([graph.weights[f"{part}.bias"] for part in parts])
-    inputs = [
-        hidden,
-        graph.constant(f"{name}.qkv.weight", weight),
-        graph.constant(f"{name}.qkv.bias", bias),
-        "lengths",
-    ]
-    return graph.fused("Attention", inputs, num_heads=graph.shape.n_heads)
+    query, key, value = graph.add("Split", _product(graph, name, hidden, weight), n_outputs=3, axis=-1)
+    inputs = [query, key, value, graph.constant(f"{name}.bias", bias)]
+    return graph.fused("MultiHeadAttention", *inputs, num_heads=graph.shape.n_heads)
 
 
-def _matmul(graph: _Graph, name: str, hidden: str) -> str:
-    return graph.add("MatMul", [hidden, graph.constant(f"{name}.weight", graph.weights[f"{name}.weight"].T)])
+def _linear(graph: _Graph, name: str, hidden: str) -> str:
+    return _product(graph, name, hidden, graph.weights[f"{name}.weight"])
+
+
+def _product(graph: _Graph, name: str, hidden: str, weight: NDArray) -> str:
+    """`hidden @ weight.T`; the bias is left to the fused operator that follows."""
+    if graph.precision == "fp32":
+        return graph.add("MatMul", hidden, graph.constant(f"{name}.transposed", weight.T))[0]
+    scale = np.abs(weight).max(axis=1) / INT8_LEVELS  # one per output channel
+    steps = np.rint(weight / scale[:, None]).astype(np.int8)
+    inputs = [graph.constant(f"{name}.steps", steps.T), graph.constant(f"{name}.scale", scale)]
+    return graph.fused("DynamicQuantizeMatMul", hidden, *inputs)
 
 
 def _add_and_norm(graph: _Graph, name: str, update: str, hidden: str) -> str:
     norm = [graph.weight(f"{name}.LayerNorm.weight"), graph.weight(f"{name}.LayerNorm.bias")]
     inputs = [update, hidden, *norm, graph.weight(f"{name}.dense.bias")]
-    return graph.fused("SkipLayerNormalization", inputs, epsilon=graph.shape.layer_norm_eps)
-
-
-def _pooled(graph: _Graph, hidden: str) -> None:
-    """Mean over the tokens that are not padding, then length 1."""
-    length = graph.add("Gather", [graph.add("Shape", ["ids"]), graph.constant("one", np.int64(1))])
-    indices = graph.add("Range", [graph.constant("zero_", np.int64(0)), length, "one"])
-    counts = graph.add("Unsqueeze", ["lengths", graph.constant("last", np.array([1]))])
-    is_token = graph.add("Less", [graph.add("Cast", [indices], to=TensorProto.INT32), counts])
-    mask = graph.add(
-        "Unsqueeze", [graph.add("Cast", [is_token], to=TensorProto.FLOAT), "last"]
-    )  # [n, 1, length]
-    total = graph.add("MatMul", [mask, hidden])  # [n, 1, dim]
-    total = graph.add("Squeeze", [total, "last"])
-    mean = graph.add("Div", [total, graph.add("Cast", [counts], to=TensorProto.FLOAT)])
-    graph.nodes.append(helper.make_node("LpNormalization", [mean], ["vectors"], axis=-1, p=2))
+    return graph.fused("SkipLayerNormalization", *inputs, epsilon=graph.shape.layer_norm_eps)
 
 
 def _model(graph: _Graph) -> ModelProto:
     dim = graph.weights["embeddings.word_embeddings.weight"].shape[1]
-    made = helper.make_graph(
-        graph.nodes,
-        "bert",
-        [
-            helper.make_tensor_value_info("ids", TensorProto.INT32, ["n", "length"]),
-            helper.make_tensor_value_info("lengths", TensorProto.INT32, ["n"]),
-        ],
-        [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", dim])],
-        graph.constants,
-    )
+    inputs = [helper.make_tensor_value_info("ids", TensorProto.INT32, [1, "length"])]
+    outputs = [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, [1, dim])]
+    made = helper.make_graph(graph.nodes, "bert", inputs, outputs, graph.constants)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     return helper.make_model(made, opset_imports=opsets, ir_version=9)
