@@ -43,6 +43,7 @@ OF_STATUS = {  # errors that the framework raises by number
     403: ("permission_error", "forbidden"),
     404: (INVALID, "not_found"),
     405: (INVALID, "method_not_allowed"),
+    408: (INVALID, "request_timeout"),
     413: (INVALID, "too_large"),
     415: (INVALID, "unsupported_media_type"),
     422: (INVALID, "invalid_schema"),

@@ -16,6 +16,7 @@ from pydantic import Field
 from app.api.access import Caller
 from app.api.chat_shape import annotations, proof
 from app.api.config import ApiConfig
+from app.api.tools import CALLER
 from app.api.wire import Name, Text, check_k, check_question
 from app.keys import Scope
 from data.errors import AssayError, InvalidInput, NotFound
@@ -24,8 +25,6 @@ from data.records import EventType, Principal, Query, SearchMode
 if TYPE_CHECKING:
     from app.assay import Assay
 
-CALLER = "assay.caller"
-"""Where the mounted endpoint leaves the caller in the ASGI scope."""
 CHUNK_ID = re.compile(r"(?P<document>.+)#(?P<ordinal>[0-9]+)")
 AROUND = 500
 """Characters shown on each side of an opened citation."""

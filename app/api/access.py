@@ -69,12 +69,10 @@ class Gatekeeper:
         return Caller(key.principal, key.scopes)
 
     def _token(self, request: Request) -> str:
-        if token := bearer(request):
-            return token
-        token = request.cookies.get(COOKIE, "")
+        token = presented(request)
         if not token:
             raise Unauthenticated("There is no API key in the request.", next_step=KEY_HELP)
-        if request.method not in SAFE_METHODS:
+        if request.method not in SAFE_METHODS and not bearer(request):
             check_csrf(request)
         return token
 
@@ -126,6 +124,11 @@ def check_csrf(request: Request) -> None:
             "A change by session cookie needs the header 'X-Requested-With: assay'.",
             next_step="Send the header, or use an Authorization header instead of the cookie.",
         )
+
+
+def presented(request: Request) -> str:
+    """The token that a request shows, in its header or else its cookie; it may be empty."""
+    return bearer(request) or request.cookies.get(COOKIE, "")
 
 
 def bearer(request: Request) -> str:

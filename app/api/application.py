@@ -56,8 +56,8 @@ def create_app(product: Product, config: ApiConfig = ApiConfig()) -> FastAPI:
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        async with tools.sessions.run():
-            yield
+        yield
+        await tools.close()
         service.workers.close()
 
     app = FastAPI(
@@ -80,7 +80,9 @@ def create_app(product: Product, config: ApiConfig = ApiConfig()) -> FastAPI:
     for kind in (AssayError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer_error)
     larger = {UPLOADS: config.max_upload_bytes}
-    app.add_middleware(BodyLimit, default_bytes=config.max_body_bytes, bytes_of=larger)
+    app.add_middleware(
+        BodyLimit, default_bytes=config.max_body_bytes, bytes_of=larger, timeout_s=config.body_timeout_s
+    )
     app.add_middleware(Envelope, metrics=service.metrics)
     return app
 

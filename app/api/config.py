@@ -38,6 +38,8 @@ class ApiConfig(BaseModel):
     """Longest search, upload or other single call, then 503."""
     answer_timeout_s: float = Field(120, gt=0)
     """Longest answer, streamed or not; then 503, or an error event in a stream that has begun."""
+    body_timeout_s: float = Field(30, gt=0)
+    """Longest silence while a request body is being sent, then 408."""
     heartbeat_s: float = Field(10, gt=0)
     """Silence in a stream after which a comment line is sent, so that proxies keep it open."""
     shutdown_grace_s: int = Field(30, ge=0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import structlog
 from fastapi import Depends, Request
 
-from app.api.access import Caller, Gatekeeper, bearer
+from app.api.access import Caller, Gatekeeper, presented
 from app.api.config import ApiConfig
 from app.api.workers import Workers
 from app.keys import KeyStore
@@ -57,7 +57,7 @@ class Service:
 
     async def admit(self, request: Request) -> Caller:
         """Raises: Unauthenticated, Forbidden, Overloaded."""
-        if self.product.keys.is_stale(bearer(request)):
+        if self.product.keys.is_stale(presented(request)):
             await self.workers.run_aside(self.product.keys.refresh)
         caller = self.gatekeeper.admit(request)
         structlog.contextvars.bind_contextvars(tenant=caller.principal.tenant)

@@ -30,6 +30,7 @@ class Workers:
         self._threads = ThreadPoolExecutor(config.worker_threads, thread_name_prefix="assay")
         self._places = asyncio.Semaphore(config.max_concurrent)
         self._queued = 0
+        self.is_closed = False
         metrics.queued.set_function(lambda: self._queued)
 
     async def run(self, call: Callable[..., T], *args, timeout_s: float | None = None) -> T:
@@ -73,6 +74,7 @@ class Workers:
         return future.result()
 
     def close(self) -> None:
+        self.is_closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _wait_for_place(self) -> None:
@@ -144,7 +146,7 @@ class Steps(Generic[T]):
 
     def _close(self, then: Callable[[], None]) -> None:
         close = getattr(self._iterator, "close", None)
-        if close is None:
+        if close is None or self._workers.is_closed:
             then()
         else:
             self._workers.submit(close).add_done_callback(lambda _: then())

@@ -1,13 +1,16 @@
 import json
+import logging
 import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import pytest
+import structlog
 from structlog.testing import capture_logs
 
-from app.telemetry import Metrics
+from app.telemetry import Metrics, configure_logging
 from data.records import Answer, SearchResult, Usage
 from tests.app.api.conftest import local_client
 from tests.app.api.fake_assay import FakeAssay, fake_product
@@ -17,22 +20,30 @@ QUESTION = "What does Margaret Oyelaran-Fitzwilliam earn?"
 BODY = {"messages": [{"role": "user", "content": QUESTION}]}
 
 
-def test_a_request_is_logged_with_its_ids_and_never_with_its_words(tmp_path):
-    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    probe = f"""
-import json, sys
-from pathlib import Path
-from app.telemetry import configure_logging
-from tests.app.api.conftest import local_client
-from tests.app.api.fake_assay import FakeAssay, fake_product
-configure_logging("info")
-with local_client(fake_product(Path({str(tmp_path)!r}), FakeAssay())) as client:
-    client.post("/v1/chat/completions", json={BODY!r}, headers={{"x-request-id": "abc", "traceparent": {trace!r}}})
-with local_client(fake_product(Path({str(tmp_path)!r}), FakeAssay(error=KeyError("x")))) as client:
-    client.post("/v1/search", json={{"query": {QUESTION!r}}})
-"""
-    out = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
-    lines = [json.loads(line) for line in out.stderr.splitlines()]
+@pytest.fixture
+def logged(monkeypatch):
+    """Log as the server does; returns a function that gives the lines so far."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    configure_logging("info")
+
+    def lines():
+        return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+    yield lines
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_a_request_is_logged_with_its_ids_and_never_with_its_words(tmp_path, logged):
+    headers = {
+        "x-request-id": "abc",
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    }
+    with local_client(fake_product(tmp_path, FakeAssay())) as client:
+        client.post("/v1/chat/completions", json=BODY, headers=headers)
+    lines = logged()
     answer, request = (
         next(line for line in lines if line["event"] == event) for event in ("answer", "request")
     )
@@ -41,8 +52,15 @@ with local_client(fake_product(Path({str(tmp_path)!r}), FakeAssay(error=KeyError
         assert line["request_id"] == "abc"
         assert line["tenant"] == "default"
         assert line["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert "Margaret" not in str(lines)
+
+
+def test_an_unforeseen_error_is_logged_with_its_traceback_and_without_the_question(tmp_path, logged):
+    with local_client(fake_product(tmp_path, FakeAssay(error=KeyError("x")))) as client:
+        client.post("/v1/search", json={"query": QUESTION})
+    lines = logged()
     assert any("Traceback" in line.get("exception", "") for line in lines)
-    assert "Margaret" not in out.stderr
+    assert "Margaret" not in str(lines)
 
 
 def test_a_malformed_traceparent_is_left_out(tmp_path):
@@ -79,6 +97,7 @@ def test_answers_are_counted_by_outcome_with_their_tokens_and_dropped_citations(
         assert line in text
 
 
+@pytest.mark.slow
 def test_with_an_endpoint_every_request_becomes_a_span_of_the_callers_trace(tmp_path):
     """In a process of its own: the tracer provider is global. It sends what it has when the process ends."""
     received: list[bytes] = []
@@ -94,6 +113,7 @@ def test_with_an_endpoint_every_request_becomes_a_span_of_the_callers_trace(tmp_
 
     probe = """
 import sys
+from io import StringIO
 from pathlib import Path
 from app.telemetry import configure_logging, configure_tracing
 from tests.app.api.conftest import local_client

@@ -1,8 +1,10 @@
 """Streams on a real server: heartbeats, failures on the way, and clients that go away."""
 
+import gc
 import json
 import threading
 import time
+import tracemalloc
 
 import httpx
 import openai
@@ -10,6 +12,7 @@ import pytest
 
 from app.api.config import ApiConfig
 from data.errors import ModelUnavailable
+from tests.app.api.conftest import local_client
 from tests.app.api.fake_assay import SENTENCES, FakeAssay, fake_product
 
 BODY = {"messages": [{"role": "user", "content": "What does Assay show?"}], "stream": True}
@@ -144,6 +147,27 @@ def test_two_hundred_streams_at_once_all_end_well(serve, tmp_path):
     for thread in threads:
         thread.join()
     assert ended == [True] * 200
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_answers(tmp_path):
+    """Python's own allocations, which a leak of ours would show in: a kilobyte an answer would be 500 kB here."""
+    assay = FakeAssay()
+    with local_client(fake_product(tmp_path, assay)) as client:
+
+        def ask(n: int) -> int:
+            for _ in range(n):
+                assert client.post(PATH, json=BODY).status_code == 200
+            assay.asked.clear()
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0]
+
+        ask(100)
+        tracemalloc.start()
+        before = ask(100)
+        grown = ask(500) - before
+        tracemalloc.stop()
+    assert grown < 100_000
 
 
 def metric(base: str, name: str) -> float:
