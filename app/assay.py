@@ -3,29 +3,35 @@
 import hashlib
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from data.folder import FoundFile, Refusal, find_files, safe_name
-from data.reading import ReadDocument, Reader
+from typing import TYPE_CHECKING, Any
 
 from app.encoders import Encoders, EncoderSpec
+from app.receipts import ReceiptStore, Replay, replayed
 from data.database import Database
 from data.errors import DeadlineExceeded, InvalidInput, RefusedDocument
-from data.records import EVERYONE, Chunk, Document, Groups, Principal, Query, Scalar, SearchResult
+from data.folder import FoundFile, Refusal, find_files, safe_name
+from data.reading import ReadDocument, Reader
+from data.records import EVERYONE, AnswerEvent, Chunk, Document, Groups, Principal, Query, Receipt, Scalar, SearchResult
 from retrieval.catalog import Catalog, DocumentSummary
 from retrieval.config import SearchConfig
 from retrieval.embedding import Vectors
 from retrieval.ingest import Destination, Ingester, IngestEvent, ReadSource, embed_missing
-from retrieval.reranking import Reranker
+from retrieval.reranking import Reranker, rerank
 from retrieval.search import Searcher, retrieve
 
-if TYPE_CHECKING:  # heavy: faiss, tantivy
+if TYPE_CHECKING:  # heavy: faiss, tantivy, langgraph
+    from app.rag import Rag
     from retrieval.keeper import Keeper
 
 DEFAULT_COLLECTION = "default"
+EXTRACTIVE_MODEL = "assay-extractive"
+OPERATOR = "cli"
+"""The subject of commands: whoever can run them owns the store and may read every receipt of a tenant."""
+ANSWER_CHUNKS = 8
 SEARCHABLE_WITHIN_S = 30.0
 
 
@@ -59,6 +65,7 @@ class Stores:
     reader: Reader
     search: SearchConfig
     var: Path
+    make_rag: Callable[["Assay"], "Rag"]
     reranker: Reranker | None = None
 
 
@@ -68,22 +75,78 @@ class Assay:
         self.catalog = stores.catalog
         self.keeper = stores.keeper
         self.var = stores.var
+        self.receipts = ReceiptStore(stores.database)
 
     # -- search
 
     def search(self, query: Query) -> SearchResult:
-        """Raises: InvalidInput for an empty question."""
+        """The best chunks the principal may read, reranked where there is a reranker.
+
+        Raises: InvalidInput for an empty question.
+        """
+        reranker = self.stores.reranker
+        if reranker is None:
+            return self.retrieve(query)
+        depth = max(query.k, self.stores.search.rerank)
+        result = self.retrieve(query.model_copy(update={"k": depth}))
+        return result.model_copy(update={"hits": rerank(query.text, result.hits, reranker, query.k)})
+
+    def retrieve(self, query: Query) -> SearchResult:
+        """`search` without the reranker."""
         if not query.text.strip():
             raise InvalidInput("The query is empty.", field="query", next_step="Write a question or some words.")
         snapshot = self.keeper.snapshot()
         encoder = self.stores.encoders.by_id(snapshot.embedder)
-        searcher = Searcher(
-            self.catalog,
-            lambda text: encoder.embed([text], kind="query")[0],
-            self.stores.search,
-            self.stores.reranker,
-        )
+        searcher = Searcher(self.catalog, lambda text: encoder.embed([text], kind="query")[0], self.stores.search)
         return retrieve(query, snapshot, searcher)
+
+    # -- answers
+
+    def ask(
+        self,
+        question: str,
+        *,
+        principal: Principal,
+        model: str = "",
+        strict: bool = False,
+        history: Sequence[tuple[str, str]] = (),
+        **search: Any,
+    ) -> Iterator[AnswerEvent]:
+        """Answer from the documents that `principal` may read; yields events as they happen, `final` last.
+
+        `strict` withholds sentences that nothing supports; `history` is (role, text) of earlier turns; `search` are the
+        fields of `Query`: collection, filters, k, mode, conversation_id. Closing the iterator stops the work.
+        """
+        from app.rag import Ask
+
+        query = Query(text=question or " ", principal=principal, **{"k": ANSWER_CHUNKS} | search)
+        extractive = model == EXTRACTIVE_MODEL
+        yield from self.rag.stream(Ask(query, strict, extractive, _turns(history)))
+
+    @cached_property
+    def rag(self) -> "Rag":
+        return self.stores.make_rag(self)
+
+    def receipt(self, identity: str, principal: Principal) -> Receipt:
+        """Raises: NotFound."""
+        return self.receipts.get(identity, principal, any_subject=principal.subject == OPERATOR)
+
+    def replay(self, identity: str, principal: Principal) -> Replay:
+        """Repeat an answer's retrieval with the rights that the caller has now. Raises: NotFound."""
+        receipt = self.receipt(identity, principal)
+        now = principal if principal.subject != OPERATOR else receipt.principal
+        return replayed(receipt, self.search(receipt.query.model_copy(update={"principal": now})))
+
+    def feedback(self, identity: str, principal: Principal, rating: str, correction: str = "") -> None:
+        """Keep what a reader thought of an answer. Raises: NotFound."""
+        self.receipts.rate(identity, principal, rating, correction)
+
+    def forget(self, identity: str) -> int:
+        """Blank what receipts and conversations quote from a document; returns how many conversations were dropped."""
+        conversations = self.receipts.forget(identity)
+        for thread in conversations:
+            self.rag.forget(thread)
+        return len(conversations)
 
     def embed(self, texts: Sequence[str], kind: str = "document") -> Vectors:
         """float32 [len(texts), dim] of the active embedder."""
@@ -163,6 +226,7 @@ class Assay:
         """Take a document out of every store at once. Raises: NotFound."""
         document = self.document(identity, principal)
         (event,) = self.stores.ingester.remove({document.uri: document.id})
+        self.forget(identity)
         self.keeper.catch_up()
         return event
 
@@ -253,6 +317,17 @@ class Assay:
         if self.stores.ingester.is_unchanged(to, uri, digest, placement.effective_groups, dict(placement.metadata)):
             return IngestEvent("unchanged", uri, self.catalog.id_of(to.tenant, to.collection, uri))
         return None
+
+
+def _turns(history: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """(question, answer) pairs out of (role, text) messages."""
+    turns: list[tuple[str, str]] = []
+    for role, text in history:
+        if role == "user":
+            turns.append((text, ""))
+        elif turns:
+            turns[-1] = (turns[-1][0], text)
+    return tuple(turns)
 
 
 def _source(uri: str, read: ReadDocument, placement: Placement) -> ReadSource:

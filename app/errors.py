@@ -134,8 +134,6 @@ def _param(problem: dict) -> str | None:
 
 
 def _of_framework(error: HTTPException) -> HttpError:
-    kind, code = OF_STATUS.get(
-        error.status_code, (INVALID if error.status_code < 500 else "server_error", "error")
-    )
+    kind, code = OF_STATUS.get(error.status_code, (INVALID if error.status_code < 500 else "server_error", "error"))
     message = MESSAGE_OF_STATUS.get(error.status_code, str(error.detail))
     return HttpError(error.status_code, kind, code, message, headers=dict(error.headers or {}))

@@ -125,9 +125,7 @@ class KeyStore:
     def is_stale(self, token: str) -> bool:
         """Whether `refresh` is due before `verify(token)` or `any_exist`."""
         age = time.monotonic() - self._read_at
-        return age > self._refresh_s or (
-            age > RECHECK_AFTER_S and bool(token) and _parts(token)[0] not in self._known
-        )
+        return age > self._refresh_s or (age > RECHECK_AFTER_S and bool(token) and _parts(token)[0] not in self._known)
 
     def any_exist(self) -> bool:
         """Whether a key was ever made. Revoked and expired ones count: taking keys away opens nothing."""

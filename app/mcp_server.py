@@ -78,9 +78,7 @@ class Tools:
         question: Question,
         k: HitCount = 8,
         collection: Collection = None,
-        strict: Annotated[
-            bool, Field(description="Withhold sentences that their citations do not support.")
-        ] = False,
+        strict: Annotated[bool, Field(description="Withhold sentences that their citations do not support.")] = False,
     ) -> dict[str, Any]:
         """Answer a question, each sentence with exact quotes, or say that the documents hold no answer."""
 
@@ -124,9 +122,7 @@ class Tools:
         request = ctx.request_context.request
         caller = request.scope.get(CALLER) if request is not None else self._caller
         if caller is None:
-            raise InvalidInput(
-                "Nobody is signed in.", next_step="Start `assay mcp`, or send an API key to /mcp."
-            )
+            raise InvalidInput("Nobody is signed in.", next_step="Start `assay mcp`, or send an API key to /mcp.")
         return caller
 
 
@@ -157,9 +153,7 @@ def _answer(events) -> dict[str, Any]:
     raise NotFound("The answer ended before it was complete.", next_step="Ask again.")
 
 
-def _opened(
-    assay: "Assay", principal: Principal, identity: str, start: int | None, end: int | None
-) -> dict[str, Any]:
+def _opened(assay: "Assay", principal: Principal, identity: str, start: int | None, end: int | None) -> dict[str, Any]:
     if match := CHUNK_ID.fullmatch(identity):
         identity = match["document"]
         if start is None:

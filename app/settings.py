@@ -5,15 +5,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from data.reading import ReadingConfig
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from serving.config_llm import LLMConfig
 
 from app.api.config import ApiConfig
+from app.screening import ScreeningConfig
 from data.errors import InvalidInput
+from data.reading import ReadingConfig
 from retrieval.config import IndexConfig, IngestConfig, SearchConfig
 from serving.config import EncoderConfig
+from serving.config_llm import LLMConfig
+from serving.local.reader import ReaderConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "ASSAY_"
@@ -53,6 +55,10 @@ class Settings(BaseSettings):
     """How the indexes follow the database."""
     search: SearchConfig = SearchConfig()
     """Candidates and fusion."""
+    reader: ReaderConfig = ReaderConfig()
+    """The extractive answerer."""
+    screening: ScreeningConfig = ScreeningConfig()
+    """What happens to questions and retrieved text that look like attacks or hold personal data."""
     llm: LLMConfig = LLMConfig()
     """The generating model; none by default: answers are extracted."""
     api: ApiConfig = ApiConfig()

@@ -63,9 +63,7 @@ def configure_logging(level: str = "info") -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *flat, last],
         )
     )
-    logging.basicConfig(
-        handlers=[handler], level=max(logging.WARNING, logging.getLevelName(level.upper())), force=True
-    )
+    logging.basicConfig(handlers=[handler], level=max(logging.WARNING, logging.getLevelName(level.upper())), force=True)
 
 
 def configure_tracing(endpoint: str) -> None:
@@ -94,18 +92,12 @@ class Metrics:
     def __init__(self, gauges: Mapping[str, Callable[[], float]] | None = None) -> None:
         self.registry = CollectorRegistry()
         common = {"registry": self.registry}
-        self.requests = Counter(
-            "assay_requests", "Requests answered", ["route", "method", "status"], **common
-        )
-        self.latency = Histogram(
-            "assay_request_seconds", "Time to the last byte", ["route"], buckets=SECONDS, **common
-        )
+        self.requests = Counter("assay_requests", "Requests answered", ["route", "method", "status"], **common)
+        self.latency = Histogram("assay_request_seconds", "Time to the last byte", ["route"], buckets=SECONDS, **common)
         self.first_sentence = Histogram(
             "assay_first_sentence_seconds", "Time to the first sentence", buckets=SECONDS, **common
         )
-        self.stages = Histogram(
-            "assay_stage_seconds", "Time of one stage", ["stage"], buckets=SECONDS, **common
-        )
+        self.stages = Histogram("assay_stage_seconds", "Time of one stage", ["stage"], buckets=SECONDS, **common)
         self.answers = Counter("assay_answers", "Answers released", ["outcome"], **common)
         self.tokens = Counter("assay_tokens", "Tokens of the generating model", ["direction"], **common)
         self.dropped_citations = Counter(

@@ -1,21 +1,28 @@
 """Builds the product from settings; with `app.commands` the only place that imports adapters, and only when called."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from app.settings import Settings
 from data.database import Database
+from data.records import Hit
 from retrieval.embedding import Embedder
 
 if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
     from app.assay import Assay
+    from app.rag import Rag
+    from serving.llm import Generator
+
+VERSION = "0.1.0"
 
 
 def open_assay(settings: Settings) -> "Assay":
     """Open database, indexes and models. Cheap: weights and indexes load at first use or in `start()`."""
-    from data.reading import Reader
-
     from app.assay import Assay, Stores
     from app.encoders import Encoders
+    from data.reading import Reader
     from retrieval.catalog import Catalog
     from retrieval.ingest import Ingester
     from retrieval.keeper import Keeper
@@ -38,6 +45,7 @@ def open_assay(settings: Settings) -> "Assay":
             reader=Reader(settings.reading),
             search=settings.search,
             var=settings.var,
+            make_rag=lambda assay: build_rag(settings, assay),
         )
     )
 
@@ -57,3 +65,62 @@ def build_encoder(settings: Settings, model: str) -> Embedder:
     from serving.local.encoder import MiniLMEncoder
 
     return MiniLMEncoder(settings.encoder, cache=settings.var / "models")
+
+
+def build_rag(settings: Settings, assay: "Assay") -> "Rag":
+    """The graph that answers, over an opened product."""
+    from app.rag import Rag, RagParts
+    from retrieval.reranking import rerank
+    from serving.local.grounder import LexicalGrounder
+    from serving.local.reader import ExtractiveReader
+
+    reranker = assay.stores.reranker
+
+    def reranked(question: str, hits: tuple[Hit, ...], k: int) -> tuple[Hit, ...]:
+        return rerank(question, hits, reranker, k) if reranker else hits[:k]
+
+    return Rag(
+        RagParts(
+            retrieve=assay.retrieve,
+            rerank=reranked,
+            reader=ExtractiveReader(lambda texts, kind: assay.embed(texts, kind), settings.reader),
+            grounder=LexicalGrounder(),
+            text_of=lambda principal: cache(lambda identity: assay.document(identity, principal).text),
+            save=assay.receipts.save,
+            generator=build_generator(settings),
+            checkpointer=build_checkpointer(settings, assay.stores.database),
+            screening=settings.screening,
+            versions=lambda: {"assay": VERSION, "embedder": assay.keeper.snapshot().embedder},
+            depth=settings.search.rerank if reranker else 0,
+        )
+    )
+
+
+def build_generator(settings: Settings) -> "Generator | None":
+    if not settings.llm.model:
+        return None
+    from serving.llm import build_generator as build
+
+    return build(settings.llm)
+
+
+def build_checkpointer(settings: Settings, database: Database) -> "BaseCheckpointSaver":
+    """LangGraph's own tables, in the same database."""
+    if database.is_sqlite:
+        import sqlite3
+
+        from langgraph.checkpoint.sqlite import SqliteSaver
+
+        connection = sqlite3.connect(database.engine.url.database, check_same_thread=False, timeout=30)
+        connection.execute("pragma secure_delete = on")
+        saver = SqliteSaver(connection)
+    else:
+        from langgraph.checkpoint.postgres import PostgresSaver
+        from psycopg.rows import dict_row
+        from psycopg_pool import ConnectionPool
+
+        url = settings.database.replace("postgresql+psycopg://", "postgresql://")
+        pool = ConnectionPool(url, kwargs={"autocommit": True, "row_factory": dict_row}, open=True)
+        saver = PostgresSaver(pool)
+    saver.setup()
+    return saver

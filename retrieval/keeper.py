@@ -262,9 +262,10 @@ class Keeper:
             try:
                 return LexicalIndex.open(self.folder / name, writable=self.is_owner)
             except IndexDamaged as error:
+                if not self.is_owner:
+                    raise
                 log.warning("index.lexical_damaged", reason=str(error))
-                if self.is_owner:
-                    shutil.rmtree(self.folder / name, ignore_errors=True)
+                shutil.rmtree(self.folder / name, ignore_errors=True)
         return self._new_lexical()
 
     def _new_lexical(self) -> LexicalIndex:

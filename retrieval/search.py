@@ -11,7 +11,6 @@ from data.records import Query, SearchMode, SearchResult, StageScore
 from retrieval.catalog import Catalog
 from retrieval.config import SearchConfig
 from retrieval.fusion import fuse
-from retrieval.reranking import Reranker
 from retrieval.snapshot import Ranked, Snapshot
 
 EmbedQuery = Callable[[str], NDArray[np.float32]]
@@ -24,7 +23,6 @@ class Searcher:
     catalog: Catalog
     embed: EmbedQuery
     config: SearchConfig
-    reranker: Reranker | None = None
 
 
 def retrieve(query: Query, snapshot: Snapshot, searcher: Searcher) -> SearchResult:
@@ -48,23 +46,9 @@ def retrieve(query: Query, snapshot: Snapshot, searcher: Searcher) -> SearchResu
     else:
         ranked = lexical or dense
     stages = _stages(lexical=lexical, dense=dense, fusion=ranked if query.mode is SearchMode.HYBRID else [])
-    wanted = max(query.k, config.rerank) if searcher.reranker else query.k
-    hits = searcher.catalog.hits([(i, s, stages[i]) for i, s in ranked], access, wanted)
+    hits = searcher.catalog.hits([(i, s, stages[i]) for i, s in ranked], access, query.k)
     watch.lap("fetch")
-    if searcher.reranker and hits:
-        scores = searcher.reranker.score(query.text, [hit.chunk.text for hit in hits])
-        order = sorted(range(len(hits)), key=lambda i: (-scores[i], i))
-        hits = [
-            hits[i].model_copy(
-                update={
-                    "score": scores[i],
-                    "stages": hits[i].stages | {"rerank": StageScore(rank=n, score=scores[i])},
-                }
-            )
-            for n, i in enumerate(order, 1)
-        ]
-        watch.lap("rerank")
-    return SearchResult(hits=tuple(hits[: query.k]), snapshot_id=snapshot.id, timings_ms=watch.laps)
+    return SearchResult(hits=tuple(hits), snapshot_id=snapshot.id, timings_ms=watch.laps)
 
 
 def _stages(**lists: Ranked) -> dict[int, dict[str, StageScore]]:

@@ -17,13 +17,13 @@ from app.api.replies import json_reply
 from app.api.service import Served, Service
 from app.api.wire import Identifier, Metadata, Name, Text
 from app.api.wire import Request as WireRequest
+from app.assay import DEFAULT_COLLECTION, Placement
 from app.errors import http_error
 from app.keys import Scope
 from data.errors import AssayError, Forbidden, InvalidInput
 from data.records import Document, Groups, Scalar
 
 router = APIRouter(prefix="/v1", tags=["documents"])
-DEFAULT_COLLECTION = "default"
 M = TypeVar("M", bound=BaseModel)
 TEXT_SUFFIX = ".md"
 """What a JSON document is read as when its name says nothing."""
@@ -171,7 +171,7 @@ async def _add_files(request: Request, caller: Caller, served: Service) -> Respo
         return await served.workers.run(_add_uploads, served, uploads, placement)
 
 
-def _add_uploads(served: Service, uploads: list[UploadFile], placement: Any) -> Response:
+def _add_uploads(served: Service, uploads: list[UploadFile], placement: Placement) -> Response:
     added, refused, first = [], [], None
     for upload in uploads:
         name = upload.filename or ""
@@ -185,22 +185,20 @@ def _add_uploads(served: Service, uploads: list[UploadFile], placement: Any) -> 
     return json_reply(body if added or first is None else first.body | body, status)
 
 
-def _add_text(served: Service, new: NewDocument, placement: Any) -> dict[str, Any]:
+def _add_text(served: Service, new: NewDocument, placement: Placement) -> dict[str, Any]:
     name = new.name or PurePosixPath(urlsplit(new.uri or "").path).name or "document"
     if not PurePosixPath(name).suffix:
         name += TEXT_SUFFIX
     return _added(served, name, new.text.encode(), placement, uri=new.uri or "")
 
 
-def _added(served: Service, name: str, content: bytes, placement: Any, uri: str = "") -> dict[str, Any]:
+def _added(served: Service, name: str, content: bytes, placement: Placement, uri: str = "") -> dict[str, Any]:
     document, event = served.assay.add_document(name, content, placement, uri=uri)
     return _view(document, text=False) | {"status": event.status}
 
 
-def _placement(placed: Placed, caller: Caller) -> Any:
+def _placement(placed: Placed, caller: Caller) -> Placement:
     """Raises: Forbidden for a group that the caller is not in, unless it is an admin."""
-    from app.assay import Placement  # the product, loaded long before the first request
-
     _check_groups(placed.groups, caller)
     return Placement(
         caller.principal.tenant, placed.collection, placed.groups, tuple(placed.metadata.items())

@@ -26,7 +26,7 @@ def opened() -> Iterator["Assay"]:
     from app.wiring import open_assay
 
     settings = load_settings()
-    configure_logging("warning", json=not sys.stderr.isatty())
+    configure_logging("warning")
     assay = open_assay(settings)
     try:
         yield assay

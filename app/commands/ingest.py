@@ -39,9 +39,8 @@ def ingest(
     Unchanged files are skipped, so after an interruption the same command goes on where it was. Files that cannot be
     read are reported with a reason and cost nothing else. Without --groups everyone in the tenant may read them.
     """
-    from data.folder import find_files
-
     from app.assay import Placement
+    from data.folder import find_files
 
     placement = Placement(tenant, collection, names(groups))
     counts: Counter[str] = Counter()

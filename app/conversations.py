@@ -1,0 +1,49 @@
+"""Follow-up questions: made to stand alone, by the model where there is one, else by carrying over what they refer to."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from data.words import FUNCTION_WORDS
+from prompts.registry import load_prompt
+
+Turn = tuple[str, str]
+Complete = Callable[[Sequence[tuple[str, str]]], str]
+MAX_TURNS = 8
+MAX_REWRITTEN = 1000
+REFERS_BACK = re.compile(
+    r"\b(it|its|they|them|their|he|she|his|her|him|this|that|these|those|there|then|one|ones|same|former|latter|both|else|instead)\b",
+    re.I,
+)
+OPENS_AS_FOLLOW_UP = re.compile(
+    r"^\W*(and|but|so|or|also|what about|how about|what if|why not|which one|for how long|since when|until when)\b",
+    re.I,
+)
+WORD = re.compile(r"\w[\w'’-]*")
+
+
+def rewritten(question: str, turns: Sequence[Turn], complete: Complete | None = None) -> str:
+    """Return a question that can be searched without the conversation. `turns` are (question, answer), oldest first.
+
+    The model's rewriting is used when it is one short line; whatever else it says is ignored.
+    """
+    if not turns:
+        return question
+    if complete is not None:
+        said = complete(load_prompt("rewrite").render(history=_history(turns), question=question)).strip().strip('"')
+        if said and "\n" not in said and len(said) <= MAX_REWRITTEN:
+            return said
+    return _carried_over(question, turns[-1][0])
+
+
+def _carried_over(question: str, before: str) -> str:
+    """`question` with the content words of the question before it, when it refers back to something or names nothing."""
+    own = [word for word in WORD.findall(question) if word.lower() not in FUNCTION_WORDS]
+    if not (REFERS_BACK.search(question) or OPENS_AS_FOLLOW_UP.search(question) or len(own) < 2):
+        return question
+    known = {word.lower() for word in own}
+    topic = [w for w in WORD.findall(before) if w.lower() not in FUNCTION_WORDS and w.lower() not in known]
+    return f"{question} ({' '.join(dict.fromkeys(topic))})" if topic else question
+
+
+def _history(turns: Sequence[Turn]) -> str:
+    return "\n".join(f"User: {asked}\nAssistant: {said}" for asked, said in turns[-MAX_TURNS:])

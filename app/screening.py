@@ -1,0 +1,118 @@
+"""Screens what comes in: questions by policy, retrieved text for orders to the model. Rules are data; a trained screen comes later.
+
+A flagged sentence is blanked for the answerer, length and offsets kept, and named in the answer's trace. Retrieval still
+shows it: it is the reader's document.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from data.errors import InvalidInput
+from data.records import Hit
+from data.redaction import personal_data, redacted
+from data.sentences import sentence_spans
+
+RULES = Path(__file__).with_name("screening_rules.yaml")
+INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+class ScreeningConfig(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_question_chars: int = Field(4000, ge=1)
+    """Longest question."""
+    personal_data: Literal["allow", "redact", "refuse"] = "allow"
+    """What happens to e-mail addresses, phone, card and account numbers in a question."""
+    injection: Literal["allow", "refuse"] = "allow"
+    """What happens to a question that tries to give the model new instructions."""
+    chunks: Literal["withhold", "allow"] = "withhold"
+    """Whether instruction-like sentences of retrieved chunks are kept from the answerer."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Where an order was found: `document.text[start:end]`."""
+
+    chunk_id: str
+    start: int
+    end: int
+    reason: str
+
+
+def screen_question(question: str, config: ScreeningConfig) -> str:
+    """Return the question to work with. Raises: InvalidInput when policy refuses it."""
+    question = CONTROL.sub(" ", unicodedata.normalize("NFC", question)).strip()
+    if not question:
+        raise InvalidInput("The question is empty.", field="question", next_step="Write a question.")
+    if len(question) > config.max_question_chars:
+        raise InvalidInput(
+            f"The question has {len(question)} characters; at most {config.max_question_chars} are allowed.",
+            field="question",
+            next_step="Shorten it.",
+        )
+    if config.injection == "refuse" and (reason := injected(question)):
+        raise InvalidInput(
+            f"The question was refused: it {reason}.", field="question", next_step="Ask about the documents."
+        )
+    if config.personal_data == "allow" or not (found := personal_data(question)):
+        return question
+    if config.personal_data == "refuse":
+        kinds = ", ".join(sorted({f.kind for f in found}))
+        raise InvalidInput(
+            f"The question holds personal data ({kinds}).", field="question", next_step="Ask without it."
+        )
+    return redacted(question)
+
+
+def screen_hits(hits: tuple[Hit, ...], config: ScreeningConfig) -> tuple[tuple[Hit, ...], tuple[Flag, ...]]:
+    """Return the hits as the answerer may see them, and what was blanked in them."""
+    if config.chunks == "allow":
+        return hits, ()
+    flags = tuple(flag for hit in hits for flag in _flags(hit))
+    if not flags:
+        return hits, ()
+    return tuple(_blanked(hit, [f for f in flags if f.chunk_id == hit.chunk.id]) for hit in hits), flags
+
+
+def injected(text: str) -> str:
+    """Why `text` looks like an order to the model; empty when it does not."""
+    plain = _folded(text)
+    return next((reason for pattern, reason in _rules() if pattern.search(plain)), "")
+
+
+def _flags(hit: Hit) -> list[Flag]:
+    text = hit.chunk.text
+    if not injected(text):
+        return []
+    spans = list(sentence_spans(text))
+    found = [(s, e, reason) for s, e in spans if (reason := injected(text[s:e]))]
+    if not found:  # the order runs over several sentences: none of the chunk is safe
+        found = [(0, len(text), injected(text))]
+    at = hit.chunk.start
+    return [Flag(hit.chunk.id, at + s, at + e, reason) for s, e, reason in found]
+
+
+def _blanked(hit: Hit, flags: list[Flag]) -> Hit:
+    text = hit.chunk.text
+    for flag in flags:
+        start, end = flag.start - hit.chunk.start, flag.end - hit.chunk.start
+        text = text[:start] + " " * (end - start) + text[end:]
+    return hit.model_copy(update={"chunk": hit.chunk.model_copy(update={"text": text})})
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", INVISIBLE.sub("", text))
+
+
+@cache
+def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
+    listed = yaml.safe_load(RULES.read_text(encoding="utf-8"))["injection"]
+    return tuple((re.compile(rule["pattern"], re.IGNORECASE | re.DOTALL), rule["reason"]) for rule in listed)

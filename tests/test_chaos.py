@@ -1,0 +1,91 @@
+"""kill -9 at random moments of an ingest: what was acknowledged is there, whole, in all three stores. `make chaos` does 50 rounds."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from app.settings import load_settings
+from app.wiring import open_assay
+from data.records import Principal, Query, SearchMode
+
+ROOT = Path(__file__).parent.parent
+N_FILES = 400
+
+
+def write_files(folder: Path, version: int) -> None:
+    folder.mkdir(exist_ok=True)
+    for n in range(N_FILES):
+        (folder / f"{n:03d}.txt").write_text(f"Shelf{n} holds parcel{n} of batch{version}x{n}.\n\nIts keeper is person{n}.")
+
+
+def ingest_and_kill(home: Path, folder: Path, after_s: float) -> dict[str, str]:
+    """Start an ingest, kill it after `after_s` seconds of acknowledging; returns uri -> document id of what it acknowledged."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", "ingest", str(folder), "--json"],
+        cwd=ROOT,
+        env=os.environ | {"ASSAY_HOME": str(home), "ASSAY_INGEST__BATCH_DOCUMENTS": "8"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    acknowledged, timer = {}, None
+    try:
+        for line in process.stdout:
+            if timer is None:
+                timer = threading.Timer(after_s, os.killpg, (process.pid, signal.SIGKILL))
+                timer.start()
+            if line.endswith("\n"):
+                event = json.loads(line)
+                assert event["status"] != "refused", event
+                acknowledged[event["uri"]] = event["document_id"]
+    finally:
+        if timer is not None:
+            timer.cancel()
+        process.wait()
+    return acknowledged
+
+
+def check(home: Path, acknowledged: dict[str, str], chance: random.Random) -> int:
+    """Everything acknowledged is stored whole and found; returns how many documents there are."""
+    assay = open_assay(load_settings(home=home))
+    try:
+        agreement = assay.keeper.agreement()
+        assert agreement.holds, agreement
+        stored = assay.catalog.uris("default", "default", "file://")
+        assert set(acknowledged.values()) <= set(stored.values())
+        for uri in chance.sample(sorted(stored), min(12, len(stored))):
+            document = assay.document(stored[uri], Principal())
+            chunks = assay.chunks(stored[uri], Principal())
+            assert chunks, "a document without chunks is half there"
+            assert all(document.text[c.start : c.end] == c.text for c in chunks)
+            number = int(Path(uri).stem)
+            for mode in (SearchMode.LEXICAL, SearchMode.HYBRID):
+                hits = assay.search(Query(text=f"parcel{number} person{number}", mode=mode, k=3)).hits
+                assert stored[uri] in {s.document_id for hit in hits for s in hit.sources}, (uri, mode)
+        return len(stored)
+    finally:
+        assay.close()
+
+
+@pytest.mark.slow
+def test_acknowledged_documents_survive_kill_9(tmp_path, request):
+    chance = random.Random(20261123)
+    rounds = request.config.getoption("--chaos-rounds")
+    home, folder = tmp_path / "home", tmp_path / "docs"
+    write_files(folder, version=0)
+    acknowledged: dict[str, str] = {}
+    for n in range(rounds):
+        if n and not n % 5:
+            write_files(folder, version=n)  # updates get killed too
+        acknowledged |= ingest_and_kill(home, folder, chance.uniform(0.0, 1.5))
+        check(home, acknowledged, chance)
+    finished = ingest_and_kill(home, folder, 600)
+    assert len(finished) == N_FILES
+    assert check(home, finished, chance) == N_FILES
