@@ -1,3 +1,4 @@
+import io
 import json
 import logging
 import subprocess
@@ -25,6 +26,8 @@ def logged(monkeypatch):
     """Log as the server does; returns a function that gives the lines so far."""
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
     configure_logging("info")
 
     def lines():
