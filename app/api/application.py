@@ -102,7 +102,7 @@ async def _answer_error(_: Request, error: Exception) -> Response:
 
 def _include_pages(app: FastAPI) -> None:
     """The web page, where it is part of the checkout."""
-    if find_spec("app.web.pages") is not None:
+    if find_spec("app.web") is not None:
         pages = import_module("app.web.pages")
         app.include_router(pages.router, include_in_schema=False)
         app.mount("/static", pages.static, name="static")
