@@ -8,9 +8,10 @@ import gzip
 import io
 import json
 import math
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,11 @@ class RetrievalReport(BaseModel):
     latency_p95_ms: float
     rows: tuple[QueryRow, ...]
 
+    def measures(self) -> dict[str, float]:
+        """The means alone, rounded for printing."""
+        quality = {name: round(getattr(self, name), 5) for name in ("ndcg_at_10", "recall_at_10", "mrr_at_10")}
+        return quality | {name: round(getattr(self, name), 3) for name in ("latency_p50_ms", "latency_p95_ms")}
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -89,9 +95,7 @@ def load_collection(folder: Path) -> JudgedCollection:
     )
     judgements = _judgements(folder / "qrels.tsv")
     queries = {str(row["_id"]): row["text"] for row in _rows(folder, "queries", ("_id", "text"))}
-    judged = {
-        q: text for q, text in queries.items() if any(grade > 0 for grade in judgements.get(q, {}).values())
-    }
+    judged = {q: text for q, text in queries.items() if any(grade > 0 for grade in judgements.get(q, {}).values())}
     if not documents or not judged:
         raise InvalidInput(
             f"{folder} has {len(documents)} documents and {len(judged)} judged queries; each must be at least one.",
@@ -101,8 +105,19 @@ def load_collection(folder: Path) -> JudgedCollection:
     return JudgedCollection(folder.name, documents, judged, {q: judgements[q] for q in judged})
 
 
-def evaluate(collection: JudgedCollection, search: Search) -> RetrievalReport:
-    """Ask every judged query once, in order, and measure what comes back."""
+def sampled(collection: JudgedCollection, n: int, seed: int = 0) -> JudgedCollection:
+    """Return the collection with `n` of its queries, drawn with `seed` and in their own order; 0 keeps them all."""
+    if not 0 < n < len(collection.queries):
+        return collection
+    drawn = set(random.Random(seed).sample(sorted(collection.queries), n))
+    queries = {q: text for q, text in collection.queries.items() if q in drawn}
+    return replace(collection, queries=queries, judgements={q: collection.judgements[q] for q in queries})
+
+
+def evaluate(
+    collection: JudgedCollection, search: Search, report: Callable[[int], None] = lambda _: None
+) -> RetrievalReport:
+    """Ask every judged query once, in order, and measure what comes back. `report` hears how many were asked."""
     rows = []
     for query_id, question in collection.queries.items():
         start = time.perf_counter()
@@ -119,6 +134,7 @@ def evaluate(collection: JudgedCollection, search: Search) -> RetrievalReport:
                 found=found,
             )
         )
+        report(len(rows))
     latencies = [row.latency_ms for row in rows]
     return RetrievalReport(
         collection=collection.name,
@@ -150,14 +166,10 @@ def reciprocal_rank(found: Sequence[str], grades: Judgements, k: int = CUTOFF) -
     return next((1 / rank for rank, d in enumerate(_distinct(found)[:k], 1) if grades.get(d, 0) > 0), 0.0)
 
 
-def paired_difference(
-    a: Sequence[float], b: Sequence[float], *, n_resamples: int = 2000, seed: int = 0
-) -> Difference:
+def paired_difference(a: Sequence[float], b: Sequence[float], *, n_resamples: int = 2000, seed: int = 0) -> Difference:
     """Bootstrap the mean difference of two systems on the same queries (percentile method, Efron & Tibshirani 1993)."""
     if len(a) != len(b) or not len(a):
-        raise InvalidInput(
-            f"a has {len(a)} values and b {len(b)}; they must be of one length above 0.", field="a"
-        )
+        raise InvalidInput(f"a has {len(a)} values and b {len(b)}; they must be of one length above 0.", field="a")
     differences = np.asarray(a, float) - np.asarray(b, float)
     picks = np.random.default_rng(seed).integers(0, len(differences), (n_resamples, len(differences)))
     low, high = np.percentile(differences[picks].mean(axis=1), [2.5, 97.5])
@@ -203,17 +215,13 @@ def _rows(folder: Path, stem: str, fields: tuple[str, ...]) -> Iterator[dict]:
             except ValueError as error:
                 raise InvalidInput(f"{path}, line {number} is not JSON: {error}", field="folder") from error
             if not isinstance(row, dict) or any(name not in row for name in fields):
-                raise InvalidInput(
-                    f"{path}, line {number} must be an object with {', '.join(fields)}.", field="folder"
-                )
+                raise InvalidInput(f"{path}, line {number} must be an object with {', '.join(fields)}.", field="folder")
             yield row
 
 
 def _judgements(path: Path) -> dict[str, dict[str, int]]:
     if not path.exists():
-        raise InvalidInput(
-            f"{path} does not exist.", field="folder", next_step="qrels.tsv stands beside corpus.jsonl."
-        )
+        raise InvalidInput(f"{path} does not exist.", field="folder", next_step="qrels.tsv stands beside corpus.jsonl.")
     out: dict[str, dict[str, int]] = {}
     for number, line in enumerate(path.read_text("utf-8").splitlines()[1:], 2):
         try:

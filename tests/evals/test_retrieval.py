@@ -15,6 +15,7 @@ from evals.retrieval import (
     paired_difference,
     recall,
     reciprocal_rank,
+    sampled,
     squad_to_beir,
 )
 
@@ -26,9 +27,7 @@ def written(folder, corpus, queries, qrels, zipped=False):
             (folder / f"{name}.jsonl.gz").write_bytes(gzip.compress(text.encode()))
         else:
             (folder / f"{name}.jsonl").write_text(text)
-    (folder / "qrels.tsv").write_text(
-        "query-id\tcorpus-id\tscore\n" + "".join(f"{q}\t{d}\t{g}\n" for q, d, g in qrels)
-    )
+    (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(f"{q}\t{d}\t{g}\n" for q, d, g in qrels))
     return folder
 
 
@@ -74,30 +73,45 @@ def test_a_collection_is_read_and_measured(tmp_path, zipped):
         asked.append((question, k))
         return {"one": ["a", "c"], "two": ["a", "b"]}[question]
 
-    report = evaluate(collection, search)
+    heard = []
+    report = evaluate(collection, search, heard.append)
+    assert heard == [1, 2]
     assert asked == [("one", 10), ("two", 10)]
     assert report.ndcg_at_10 == pytest.approx((1 + 1 / math.log2(3)) / 2)
     assert (report.recall_at_10, report.mrr_at_10) == (1, 0.75)
     assert (report.n_documents, report.n_queries) == (3, 2)
     assert [row.reciprocal_rank for row in report.rows] == [1, 0.5]
     assert 0 <= report.latency_p50_ms <= report.latency_p95_ms
+    assert report.measures()["ndcg_at_10"] == round(report.ndcg_at_10, 5)
+    assert "rows" not in report.measures()
+
+
+def test_a_sample_keeps_the_documents_and_is_fixed_by_its_seed(tmp_path):
+    collection = load_collection(written(tmp_path, CORPUS, QUERIES, QRELS))
+    one = sampled(collection, 1, seed=3)
+    assert len(one.queries) == 1
+    assert set(one.judgements) == set(one.queries)
+    assert one.documents == collection.documents
+    assert sampled(collection, 1, seed=3) == one
+    assert {next(iter(sampled(collection, 1, seed).queries)) for seed in range(20)} == {"q1", "q2"}
+    assert sampled(collection, 0) == sampled(collection, 9) == collection
 
 
 def test_what_is_wrong_with_a_folder_is_said_with_file_and_line(tmp_path):
-    with pytest.raises(InvalidInput, match="neither corpus.jsonl"):
+    with pytest.raises(InvalidInput, match=r"neither corpus\.jsonl"):
         load_collection(tmp_path)
     written(tmp_path, CORPUS, QUERIES, QRELS)
     (tmp_path / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq1 a 1\n")
-    with pytest.raises(InvalidInput, match="qrels.tsv, line 2 is 'q1 a 1'"):
+    with pytest.raises(InvalidInput, match=r"qrels\.tsv, line 2 is 'q1 a 1'"):
         load_collection(tmp_path)
     (tmp_path / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nelse\ta\t1\n")
     with pytest.raises(InvalidInput, match="0 judged queries"):
         load_collection(tmp_path)
     (tmp_path / "corpus.jsonl").write_text('{"_id": "a", "text": "x"}\n{"_id": "b"}\n')
-    with pytest.raises(InvalidInput, match="corpus.jsonl, line 2 must be"):
+    with pytest.raises(InvalidInput, match=r"corpus\.jsonl, line 2 must be"):
         load_collection(tmp_path)
     (tmp_path / "corpus.jsonl").write_text("{\n")
-    with pytest.raises(InvalidInput, match="corpus.jsonl, line 1 is not JSON"):
+    with pytest.raises(InvalidInput, match=r"corpus\.jsonl, line 1 is not JSON"):
         load_collection(tmp_path)
 
 
