@@ -1,12 +1,14 @@
 """The only file that reads the environment: `ASSAY_PORT=9000`, and with two underscores `ASSAY_LLM__MODEL=x`."""
 
 import os
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from app.api.config import ApiConfig
 from app.screening import ScreeningConfig
@@ -19,13 +21,28 @@ from serving.local.reader import ReaderConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "ASSAY_"
-PLACEHOLDERS = {"changeme", "change-me", "secret", "password", "test", "xxx"}
+PLACEHOLDERS = frozenset(
+    {
+        "changeme",
+        "change-me",
+        "change_me",
+        "example",
+        "password",
+        "placeholder",
+        "replaceme",
+        "secret",
+        "test",
+        "todo",
+        "xxx",
+    }
+)
 
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_nested_delimiter="__",
+        env_ignore_empty=True,
         frozen=True,
         extra="forbid",
         nested_model_default_partial_update=True,
@@ -45,6 +62,8 @@ class Settings(BaseSettings):
     """What is logged, as JSON lines on standard error (readable lines on a terminal)."""
     otel_endpoint: str = ""
     """Where OpenTelemetry traces go (OTLP over HTTP); empty for nowhere."""
+    mcp_key: SecretStr = SecretStr("")
+    """The API key whose rights `assay mcp` has; empty for those of the operator who starts it."""
     encoder: EncoderConfig = EncoderConfig()
     """The embedding model."""
     reading: ReadingConfig = ReadingConfig()
@@ -74,46 +93,74 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read `ASSAY_*`. Raises: InvalidInput naming every wrong or unknown variable at once."""
-    problems = _unknown_variables()
+    """Read `ASSAY_*`. Raises: InvalidInput naming every wrong, unknown or placeholder variable at once."""
+    problems = [_unknown(name) for name in sorted(os.environ) if _is_unknown(name)]
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
-        problems += [_problem(e) for e in error.errors()]
+        told = {name.upper() for name in os.environ if _is_unknown(name)}
+        problems += [_problem(e) for e in error.errors() if _name_of(e) not in told]
+    except SettingsError as error:
+        problems.append(f"{error}: a whole group is given as a JSON object")
+    else:
+        problems += _placeholders(settings)
     if problems:
         raise InvalidInput(
             "The settings are wrong: " + "; ".join(problems) + ".",
             next_step="docs/settings.md lists them all.",
         )
-    if settings.environment == "production":
-        _refuse_placeholders(settings)
     return settings
 
 
-def _unknown_variables() -> list[str]:
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    out = []
-    for name in sorted(os.environ):
-        if name.upper().startswith(PREFIX) and name.upper().split("__")[0] not in known:
-            close = get_close_matches(name.upper().split("__")[0], known, n=1)
-            out.append(f"{name} is not a setting" + (f" (did you mean {close[0]}?)" if close else ""))
-    return out
+def variables(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> Iterator[tuple[str, type[BaseModel], str]]:
+    """Every variable there is, with the model and the field that it sets; groups come before their parts."""
+    for field, info in model.model_fields.items():
+        name = prefix + field.upper()
+        yield name, model, field
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from variables(info.annotation, name + "__")
 
 
-def _problem(error: dict) -> str:
-    name = PREFIX + "__".join(str(part).upper() for part in error["loc"])
-    return f"{name}: {error['msg']} (it is {error['input']!r})" if not _is_secret(name) else f"{name}: {error['msg']}"
+def _is_unknown(name: str) -> bool:
+    return name.upper().startswith(PREFIX) and name.upper() not in {known for known, _, _ in variables()}
+
+
+def _unknown(name: str) -> str:
+    """Never its value: it may be a secret under a misspelt name."""
+    close = get_close_matches(name.upper(), [known for known, _, _ in variables()], n=1)
+    return f"{name} is not a setting" + (f" (did you mean {close[0]}?)" if close else "")
+
+
+def _problem(error: ErrorDetails) -> str:
+    name = _name_of(error)
+    if error["type"] == "extra_forbidden":
+        return _unknown(name)
+    return f"{name}: {error['msg']}" + ("" if _is_secret(name) else f" (it is {error['input']!r})")
+
+
+def _name_of(error: ErrorDetails) -> str:
+    return PREFIX + "__".join(str(part).upper() for part in error["loc"])
 
 
 def _is_secret(name: str) -> bool:
     return any(word in name for word in ("KEY", "SECRET", "PASSWORD", "DATABASE_URL"))
 
 
-def _refuse_placeholders(settings: Settings) -> None:
-    secrets = {"ASSAY_LLM__API_KEY": settings.llm.api_key, "ASSAY_DATABASE_URL": settings.database_url}
-    for name, secret in secrets.items():
-        value = secret.get_secret_value().lower() if secret else ""
-        if value in PLACEHOLDERS or any(f":{p}@" in value for p in PLACEHOLDERS):
-            raise InvalidInput(
-                f"{name} is a placeholder.", next_step="Set a real secret, or ASSAY_ENVIRONMENT=development."
-            )
+def _placeholders(settings: Settings) -> list[str]:
+    """Secrets that were never chosen; in production they are as good as none."""
+    if settings.environment != "production":
+        return []
+    secrets = {
+        "ASSAY_LLM__API_KEY": settings.llm.api_key,
+        "ASSAY_DATABASE_URL": settings.database_url,
+        "ASSAY_MCP_KEY": settings.mcp_key,
+    }
+    return [
+        f"{name} is a placeholder (set a real secret, or ASSAY_ENVIRONMENT=development)"
+        for name, secret in secrets.items()
+        if _is_placeholder(secret.get_secret_value().lower())
+    ]
+
+
+def _is_placeholder(secret: str) -> bool:
+    return secret in PLACEHOLDERS or any(f":{word}@" in secret for word in PLACEHOLDERS)
