@@ -29,14 +29,19 @@ async def chat_completions(
 
     With `stream`: events `retrieval`, `message`, `citation` and `final`, each a `chat.completion.chunk`.
     """
-    ask = _ask(body, principal, served)
     if body.stream:
         frames = ChatFrames(body.model, includes_usage=body.includes_usage)
-        return AnswerStream(served, Steps(served.workers, ask), frames)
-    answer, snapshot_id = await until_disconnect(
-        request.receive, _collect(served, Steps(served.workers, ask))
-    )
+        return AnswerStream(served, Steps(served.workers, _ask(body, principal, served)), frames)
+    answer, snapshot_id = await answered(body, request, principal, served)
     return json_reply(completion(answer, snapshot_id, body.model))
+
+
+async def answered(
+    body: ChatRequest, request: Request, principal: Principal, served: Service
+) -> tuple[Answer, str]:
+    """The whole answer and the snapshot it came from. The work stops when the client goes away."""
+    steps = Steps(served.workers, _ask(body, principal, served))
+    return await until_disconnect(request.receive, _collect(served, steps))
 
 
 def _ask(body: ChatRequest, principal: Principal, served: Service) -> Callable[[], Iterator[AnswerEvent]]:

@@ -1,0 +1,1 @@
+"""The web page: server-rendered pages over the product that the API serves."""

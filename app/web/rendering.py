@@ -1,0 +1,153 @@
+"""HTML responses: templates, security headers, error pages. Knows nothing of what the pages say.
+
+Everything inserted into a template is escaped, and the policy lets no inline script or style run: text of
+documents and models can only ever be text.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from app.api.access import COOKIE, Caller, bearer
+from app.errors import http_error
+from app.keys import Scope as KeyScope
+from app.web.answers import source_link
+from data.errors import AssayError
+
+FOLDER = Path(__file__).parent
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+TITLES = {
+    400: "That did not work",
+    401: "Sign in to go on",
+    403: "That is not allowed",
+    404: "Nothing here",
+    413: "Too large",
+    422: "That did not work",
+    429: "The server is busy",
+    503: "The server cannot answer now",
+}
+log = structlog.get_logger("assay.web")
+
+
+def page(
+    request: Request, template: str, caller: Caller | None = None, *, status: int = 200, **context: Any
+) -> HTMLResponse:
+    """Render `template`. `caller` is None where nobody needs to be known: then nothing of theirs is shown."""
+    shown = {
+        "here": request.url.path,
+        "tenant": caller.principal.tenant if caller else "",
+        "can_write": caller is not None and KeyScope.WRITE in caller.scopes,
+        "can_sign_out": caller is not None and COOKIE in request.cookies and not bearer(request),
+    }
+    html = _environment.get_template(template).render(shown | context)
+    return HTMLResponse(html, status, HEADERS)
+
+
+class PageRoute(APIRoute):
+    """A route whose errors are pages, with the status and message that the API would give."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except ClientDisconnect:
+                raise
+            except Exception as error:
+                if not isinstance(error, AssayError | RequestValidationError | HTTPException):
+                    log.exception("page failed")
+                return error_page(request, error)
+
+        return answer
+
+
+def error_page(request: Request, error: Exception) -> Response:
+    shown = http_error(error)
+    response = page(
+        request,
+        "error.html",
+        status=shown.status,
+        title=TITLES.get(shown.status, "Something went wrong"),
+        error=shown,
+        is_document=request.url.path.startswith("/documents/"),
+        back_to=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+    )
+    MutableHeaders(scope={"headers": response.raw_headers}).update(shown.headers)
+    return response
+
+
+class Revalidated(StaticFiles):
+    """Static files that browsers ask for again (304 when unchanged), so that an upgrade is seen at once."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_revalidated(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"cache-control", b"no-cache")]
+            await send(message)
+
+        await super().__call__(scope, receive, send_revalidated)
+
+
+def size(n_bytes: int) -> str:
+    """`1536` as `1.5 kB`."""
+    amount, units = float(n_bytes), ("B", "kB", "MB", "GB")
+    for unit in units:
+        if amount < 1000 or unit == units[-1]:
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+        amount /= 1000
+    raise AssertionError("unreachable")
+
+
+def day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def number(value: float) -> str:
+    """A score or a time in as many digits as a reader can use."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _build_environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(size=size, day=day, number=number)
+    environment.globals.update(source_link=source_link)
+    return environment
+
+
+_environment = _build_environment()
