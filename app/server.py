@@ -1,14 +1,18 @@
 """Runs the server: loads index and models while the HTTP stack imports, then serves until told to stop."""
 
+import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import closing
+from typing import TYPE_CHECKING, NoReturn
 
 from app.settings import ROOT, Settings
-from app.telemetry import configure_logging
+from app.telemetry import configure_logging, configure_tracing
 from app.wiring import open_assay
+from data.errors import InfrastructureError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -20,11 +24,16 @@ SAMPLE_QUESTION = "How many days of parental leave do employees get?"
 
 
 def run(settings: Settings, *, with_sample: bool = False) -> None:
-    """Serve on `settings.host:settings.port` until SIGINT or SIGTERM; open streams are finished first."""
+    """Serve on `settings.host:settings.port` until SIGINT or SIGTERM; open streams are finished first.
+
+    Raises: InfrastructureError when the address cannot be listened on.
+    """
     started = time.perf_counter()
     configure_logging(settings.log_level)
-    assay = open_assay(settings)
-    try:
+    if settings.otel_endpoint:
+        configure_tracing(settings.otel_endpoint)
+    signal.signal(signal.SIGTERM, _stop)
+    with _bound(settings.host, settings.port) as listener, closing(open_assay(settings)) as assay:
         loading = _InBackground(lambda: _load(assay, with_sample))
         import uvicorn  # while the index loads
 
@@ -32,18 +41,16 @@ def run(settings: Settings, *, with_sample: bool = False) -> None:
         loading.wait()
         config = uvicorn.Config(
             app,
-            host=settings.host,
-            port=settings.port,
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=settings.api.shutdown_grace_s,
             timeout_keep_alive=30,
         )
+        listener.listen(config.backlog)
         _welcome(settings, assay, time.perf_counter() - started)
-        uvicorn.Server(config).run()
-    finally:
-        assay.close()
+        _InBackground(lambda: assay.rag)  # the graph's library loads for a second: not while someone waits for it
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def build_app(settings: Settings, assay: "Assay") -> "FastAPI":
@@ -69,6 +76,27 @@ def build_app(settings: Settings, assay: "Assay") -> "FastAPI":
         ),
         settings.api,
     )
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that holds the address but refuses connections until it listens: a taken port costs no loading."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise InfrastructureError(
+            f"{host}:{port} cannot be listened on: {error.strerror or error}.",
+            next_step="Stop what uses it, or choose another with ASSAY_HOST and ASSAY_PORT.",
+        ) from error
+    return bound
+
+
+def _stop(*_: object) -> NoReturn:
+    """SIGTERM ends the process like a command that is done: everything is closed, exit code 0."""
+    sys.exit(0)
 
 
 class _InBackground:
@@ -101,7 +129,8 @@ def _load(assay: "Assay", with_sample: bool) -> None:
 
 
 def _welcome(settings: Settings, assay: "Assay", seconds: float) -> None:
-    base = f"http://{'127.0.0.1' if settings.host == '0.0.0.0' else settings.host}:{settings.port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
+    base = f"http://{host}:{settings.port}"
     print(
         f"""
 Assay is ready ({assay.keeper.snapshot().n_chunks} chunks, {seconds:.1f} s).
