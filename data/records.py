@@ -270,3 +270,21 @@ class EvalRun(Record):
     config: dict[str, JsonValue] = {}
     versions: dict[str, str] = {}
     status: Literal["running", "complete", "failed"] = "running"
+
+
+class Outcome(StrEnum):
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Verdict(Record):
+    """What the gate said of one version, byte for byte (`digest`). A version's newest verdict is the one that counts."""
+
+    id: str
+    name: str
+    version: str
+    outcome: Outcome
+    created_at: datetime
+    digest: str = ""
+    detail: dict[str, JsonValue] = {}

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -175,6 +176,64 @@ erasures = Table(
     Column("tenant", String(200), nullable=False),
     Column("erased_at", DateTime(timezone=True), nullable=False),
     Column("certificate", JSON, nullable=False),
+)
+
+verdicts = Table(  # what the gate said of a version; the newest of a version counts
+    "verdicts",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", String(40), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("version", String(100), nullable=False),
+    Column("digest", String(64), nullable=False),  # of the files judged; empty where a version has none
+    Column("outcome", String(20), nullable=False),  # pass | fail | inconclusive
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Index("ix_verdicts_subject", "name", "version"),
+)
+
+rollout_events = Table(  # append only: the state of a name is its newest event's, its history is all of them
+    "rollout_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("action", String(20), nullable=False),  # start | promote | rollback
+    Column("version", String(100), nullable=False),  # the one that moved
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("verdict_id", String(40), nullable=False),
+    Column("state", JSON, nullable=False),  # after the event
+    UniqueConstraint("name", "revision"),  # of two processes that decide at once, one loses and looks again
+)
+
+rollout_bindings = Table(  # append only: the newest row of a (tenant, collection) counts
+    "rollout_bindings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("tenant", String(200), nullable=False),
+    Column("collection", String(200), nullable=False),  # empty for the whole tenant
+    Column("name", String(200), nullable=False),  # empty to unbind
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+rollout_outcomes = Table(  # what one answer measured during a trial: numbers only, no text and no caller
+    "rollout_outcomes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("trial", Integer, nullable=False),
+    Column("key", String(40), nullable=False, index=True),  # the receipt or request, so that feedback finds it
+    Column("unit", String(64), nullable=False),  # a digest of whom chance assigned
+    Column("arm", String(10), nullable=False),  # candidate | incumbent | pair
+    Column("share", Float, nullable=False),  # the candidate's probability then; 0 for a pair
+    Column("metrics", JSON, nullable=False),
+    Column("against", JSON, nullable=False),  # the incumbent's metrics on the same request, for a pair
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index("ix_rollout_outcomes_trial", "name", "trial", "id"),
 )
 
 Index("ix_documents_scope", documents.c.tenant, documents.c.collection)
