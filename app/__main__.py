@@ -7,18 +7,21 @@ import sys
 
 from data.errors import AccessError, AssayError, UsageError
 
+INTERRUPTED = 130
+
 
 def main() -> None:
     from app.commands.root import build
 
     try:
-        build()(standalone_mode=True)
+        build()(prog_name="assay")
     except AssayError as error:
         print(f"assay: {error}", file=sys.stderr)
         sys.exit(exit_code(error))
-    except KeyboardInterrupt:
-        print("assay: interrupted; run the same command again to go on.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # Typer turns Ctrl-C into this without a word
+            print("assay: interrupted.", file=sys.stderr)
+        raise
 
 
 def exit_code(error: AssayError) -> int:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
@@ -21,6 +21,7 @@ from serving.local.reader import ReaderConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "ASSAY_"
+DATABASES = ("sqlite:///", "postgresql+psycopg://")
 PLACEHOLDERS = frozenset(
     {
         "changeme",
@@ -57,7 +58,7 @@ class Settings(BaseSettings):
     environment: Literal["development", "production"] = "development"
     """In production, placeholder secrets are refused."""
     database_url: SecretStr = SecretStr("")
-    """Any SQLAlchemy URL; empty for SQLite at `var/assay.db`."""
+    """`postgresql+psycopg://user:secret@host/name` or `sqlite:////folder/file.db`; empty for SQLite at `var/assay.db`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged, as JSON lines on standard error (readable lines on a terminal)."""
     otel_endpoint: str = ""
@@ -82,6 +83,13 @@ class Settings(BaseSettings):
     """The generating model; none by default: answers are extracted."""
     api: ApiConfig = ApiConfig()
     """Limits of the HTTP API."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not url.get_secret_value().startswith(DATABASES):
+            raise ValueError(f"starts with none of {', '.join(DATABASES)}")
+        return url
 
     @property
     def var(self) -> Path:

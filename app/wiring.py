@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from app.settings import Settings
 from data.database import Database
+from data.errors import InvalidInput, MissingExtra
 from data.records import Hit
 from retrieval.embedding import Embedder
 
@@ -51,8 +52,19 @@ def open_assay(settings: Settings) -> "Assay":
 
 
 def open_database(settings: Settings) -> Database:
-    settings.var.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.database)
+    """Raises: InvalidInput without room for `var/`, MissingExtra without a driver, InfrastructureError without an answer."""
+    try:
+        settings.var.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"{settings.var} cannot be made: {error.strerror}.",
+            field="home",
+            next_step="Set ASSAY_HOME to a folder that you may write to.",
+        ) from error
+    try:
+        database = Database(settings.database)
+    except ModuleNotFoundError as error:
+        raise MissingExtra("psycopg", extra="postgres") from error
     database.migrate()
     return database
 

@@ -70,13 +70,14 @@ class Database:
     def migrate(self) -> None:
         """Create or upgrade the schema. Costs one query when it is already current."""
         head = max(p.name.split("_")[0] for p in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
-        with self.engine.connect() as connection:
+        with self._translated(), self.engine.connect() as connection:
             if inspect(connection).has_table("alembic_version"):
                 at = connection.execute(text("select version_num from alembic_version")).scalar_one_or_none()
                 if at == head:
                     return
-        _upgrade(self.url)
-        with self.engine.begin() as connection:
+        with self._translated():
+            _upgrade(self.url)
+        with self._translated(), self.engine.begin() as connection:
             if connection.execute(select(generation.c.value)).scalar_one_or_none() is None:
                 connection.execute(insert(generation).values(id=1, value=0))
 

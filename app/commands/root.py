@@ -1,10 +1,11 @@
 """The table of verbs. A verb's module is imported only when that verb runs, so `assay --help` answers at once."""
 
+from collections.abc import Callable
 from importlib import import_module
+from typing import Annotated, Any
 
-import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 VERBS = {
     "serve": "Serve the API and the web page.",
@@ -27,22 +28,20 @@ VERBS = {
 class LazyGroup(TyperGroup):
     """Lists verbs from the table, imports `app.commands.<verb>` when it is invoked."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.commands = {name: TyperCommand(name, help=told) for name, told in VERBS.items()}
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return click.Command(name, help=VERBS[name]) if name in VERBS else None
-
-    def resolve_command(self, ctx: click.Context, args: list[str]):
-        name, command, rest = super().resolve_command(ctx, args)
-        if command is None:
-            return name, command, rest
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str, Any, list[str]]:
+        name, _, rest = super().resolve_command(ctx, args)
         loaded = typer.main.get_command(import_module(f"app.commands.{name}").app)
         loaded.name = name
+        loaded.params = [p for p in loaded.params if p.name not in ("install_completion", "show_completion")]
         return name, loaded, rest
 
 
-def build() -> click.Command:
+def build() -> Callable[..., None]:
+    """The command line; call it with `prog_name`."""
     app = typer.Typer(
         cls=LazyGroup,
         help="Answers questions from your team's own documents and shows the proof.",
@@ -52,5 +51,23 @@ def build() -> click.Command:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    app.callback()(lambda: None)
+    app.callback()(_assay)
     return typer.main.get_command(app)
+
+
+def _assay(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=lambda on: on and _print_version(), help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """What every verb has in common."""
+
+
+def _print_version() -> None:
+    from app.wiring import VERSION
+
+    typer.echo(f"assay {VERSION}")
+    raise typer.Exit

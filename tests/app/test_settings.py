@@ -124,12 +124,22 @@ def test_placeholder_secrets_are_refused_in_production_only(environment, name, v
     load_settings()
     environment(ASSAY_ENVIRONMENT="production")
     assert f"{name} is a placeholder" in problems()
-    environment(**{name: "Zk3v0p-9Qn"})
+    environment(**{name: "postgresql+psycopg://assay:Zk3v0p-9Qn@db/assay"})  # no placeholder, whatever it opens
     load_settings()
 
 
 def test_settings_shown_in_a_log_hold_no_secret(environment):
-    environment(ASSAY_LLM__API_KEY="hunter2", ASSAY_DATABASE_URL="postgresql://a:hunter2@db/x", ASSAY_MCP_KEY="hunter2")
+    environment(
+        ASSAY_LLM__API_KEY="hunter2", ASSAY_DATABASE_URL="postgresql+psycopg://a:hunter2@db/x", ASSAY_MCP_KEY="hunter2"
+    )
     settings = load_settings()
     assert settings.llm.api_key == SecretStr("hunter2")
     assert "hunter2" not in f"{settings} {settings!r}"
+
+
+@pytest.mark.parametrize("url", ["nonsense", "postgresql://a:hunter2@db/x", "mysql://a:hunter2@db/x"])
+def test_a_database_that_there_is_no_code_for_is_refused_without_showing_its_password(environment, url):
+    environment(ASSAY_DATABASE_URL=url)
+    assert "ASSAY_DATABASE_URL: " in problems()
+    assert "postgresql+psycopg://" in problems()
+    assert "hunter2" not in problems()
