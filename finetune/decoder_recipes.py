@@ -103,15 +103,15 @@ class RaftRecipe(DecoderRecipe):
 class Toy(Section):
     """A decoder small enough to be made here: Qwen3 in miniature with a byte-level BPE."""
 
-    text: tuple[Source, ...] = Field(min_length=1)
-    """Text files (.txt, .md) and JSONL rows that the tokenizer and the pre-training read."""
+    text: tuple[Source, ...] = ()
+    """Text files that the tokenizer and the pre-training read. Left out: the sample documents in `data/samples`."""
     vocab_size: int = Field(4096, ge=300)
-    """Entries of the tokenizer."""
+    """Most entries of the tokenizer; short texts yield fewer."""
     hidden_size: int = Field(128, ge=32)
     """Width; the feed-forward layers are three times as wide."""
     n_layers: Count = 4
     """Layers."""
-    steps: Count = 300
+    steps: Count = 200
     """Pre-training steps."""
 
 
@@ -120,5 +120,5 @@ class ToyRecipe(DecoderRecipe):
 
     kind: Literal["toy"]
     """A demonstration and a test; minutes on two cores."""
-    toy: Toy
+    toy: Toy = Toy()
     """The decoder that is made."""

@@ -13,12 +13,13 @@ IGNORED = -100
 class Example:
     """One row, ready to train on. `labels` equals `input_ids` where a token is learned and IGNORED elsewhere.
 
-    `key` is what makes two rows the same question (the prompt), `text` all that the row says. `features` is what else the
+    `key` is what is asked (two rows with one key are one question), `answer` what is learned, `text` all that the row says. `features` is what else the
     kind's trainer needs. Encoder kinds have no loss mask: they leave `labels` empty.
     """
 
     where: str
     key: str
+    answer: str
     text: str
     input_ids: tuple[int, ...] = ()
     labels: tuple[int, ...] = ()
