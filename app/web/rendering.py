@@ -13,7 +13,6 @@ import structlog
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
@@ -102,7 +101,7 @@ def error_page(request: Request, error: Exception) -> Response:
         is_document=request.url.path.startswith("/documents/"),
         back_to=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
     )
-    MutableHeaders(scope={"headers": response.raw_headers}).update(shown.headers)
+    response.headers.update(shown.headers)
     return response
 
 
@@ -119,12 +118,12 @@ class Revalidated(StaticFiles):
 
 
 def size(n_bytes: int) -> str:
-    """`1536` as `1.5 kB`."""
+    """`1536` as `1.5 kB`: units of 1024, as file managers show them."""
     amount, units = float(n_bytes), ("B", "kB", "MB", "GB")
     for unit in units:
-        if amount < 1000 or unit == units[-1]:
+        if amount < 1024 or unit == units[-1]:
             return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
-        amount /= 1000
+        amount /= 1024
     raise AssertionError("unreachable")
 
 

@@ -44,7 +44,7 @@ export class Turn {
   retrieved(result) {
     this.result = result;
     const n = result.hits.length;
-    this.status.textContent = n ? `Reading ${n} ${n === 1 ? "passage" : "passages"}…` : "Nothing was found.";
+    this.status.textContent = n ? `Reading ${n} ${n === 1 ? "chunk" : "chunks"}…` : "Nothing was found.";
   }
 
   said(text, support) {
@@ -144,7 +144,7 @@ export class Turn {
   why(final) {
     const hits = this.result?.hits ?? [];
     const used = STAGES.filter((stage) => hits.some((hit) => stage in hit.stages));
-    const head = el("tr", {}, el("th", { scope: "col", class: "figure" }, "#"), el("th", { scope: "col" }, "Passage"), ...used.map((s) => el("th", { scope: "col", class: "figure" }, s[0].toUpperCase() + s.slice(1))));
+    const head = el("tr", {}, el("th", { scope: "col", class: "figure" }, "#"), el("th", { scope: "col" }, "Chunk"), ...used.map((s) => el("th", { scope: "col", class: "figure" }, s[0].toUpperCase() + s.slice(1))));
     const table = el("table", { class: "stages" }, el("thead", {}, head), el("tbody", {}, ...hits.map((hit, n) => hitRow(hit, n + 1, used))));
     const times = { ...final.timings_ms };
     const within = Object.entries(this.result?.timings_ms ?? {}).map(([stage, ms]) => `${stage} ${number(ms)}`).join(", ");
@@ -153,7 +153,7 @@ export class Turn {
       { class: "why", open: final.abstained && hits.length > 0 },
       el("summary", {}, "Why this answer"),
       hits.length ? el("div", { class: "scroll", role: "region", "aria-label": "What was found", tabindex: "0" }, table) : el("p", {}, "Nothing was found that you may read."),
-      hits.length ? el("p", { class: "aside" }, "Each stage: the rank it gave the passage, and its score.") : null,
+      hits.length ? el("p", { class: "aside" }, "Each stage: the rank it gave the chunk, and its score.") : null,
       el("h3", {}, "Time"),
       el("dl", { class: "times" }, ...Object.entries(times).flatMap(([step, ms]) => [el("dt", {}, step), el("dd", {}, `${number(ms)} ms`, step === "retrieve" && within ? el("span", { class: "aside" }, ` (${within})`) : null)])),
       el("p", { class: "aside" }, "Index snapshot ", el("code", {}, final.snapshot_id), " · ", el("a", { href: `/receipts/${encodeURIComponent(final.receipt_id)}`, target: "_blank", rel: "noopener" }, "Receipt, replay and checks")),
@@ -166,7 +166,7 @@ function hitRow(hit, rank, stages) {
   const title = sources[0]?.title || chunk.document_id;
   const path = chunk.heading_path.join(" › ");
   const also = sources.length > 1 ? `also in ${sources.slice(1).map((s) => s.title).join(", ")}` : "";
-  const text = el("details", { class: "passage" }, el("summary", {}, path || "Text"), el("p", {}, chunk.text));
+  const text = el("details", { class: "chunk" }, el("summary", {}, path || "Text"), el("p", {}, chunk.text));
   return el(
     "tr",
     {},
