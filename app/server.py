@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from app.assay import Assay
 
 SAMPLES = ROOT / "data" / "samples"
-SAMPLE_QUESTION = "How many days of parental leave do employees get?"
+SAMPLE_QUESTION = "How many weeks of parental leave at full pay do employees get?"
 
 
 def run(settings: Settings, *, with_sample: bool = False) -> None:
@@ -64,6 +64,7 @@ def build_app(settings: Settings, assay: "Assay") -> "FastAPI":
             assay=assay,
             keys=KeyStore(assay.stores.database, refresh_s=settings.api.key_refresh_s),
             models=(settings.llm.model,) if settings.llm.model else (),
+            rollout=assay.stores.rollout,
             embedder=lambda: assay.embedder.id,
             checks={
                 "database": lambda: assay.stores.database.current_generation() and None,

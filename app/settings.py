@@ -18,10 +18,20 @@ from retrieval.config import IndexConfig, IngestConfig, SearchConfig
 from serving.config import EncoderConfig
 from serving.config_llm import LLMConfig
 from serving.local.reader import ReaderConfig
+from serving.rollout.config import RolloutConfig
+from serving.vllm.config import VLLMConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "ASSAY_"
 DATABASES = ("sqlite:///", "postgresql+psycopg://")
+SILENT = {
+    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime 1.32 reports to its maker and writes below ~/.cache otherwise
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAGAS_DO_NOT_TRACK": "true",
+    "DO_NOT_TRACK": "1",
+}
+"""Set before any library is loaded, here and in our child processes: nothing of ours talks about its users."""
 PLACEHOLDERS = frozenset(
     {
         "changeme",
@@ -81,6 +91,12 @@ class Settings(BaseSettings):
     """What happens to questions and retrieved text that look like attacks or hold personal data."""
     llm: LLMConfig = LLMConfig()
     """The generating model; none by default: answers are extracted."""
+    vllm: VLLMConfig = VLLMConfig()
+    """The vLLM server that `assay llm up` starts, and where adapters lie for it."""
+    rollout: RolloutConfig = RolloutConfig()
+    """How releases of adapters and models reach users."""
+    mlflow_uri: str = ""
+    """MLflow's tracking and registry URI; empty for SQLite at `var/mlflow.db`."""
     api: ApiConfig = ApiConfig()
     """Limits of the HTTP API."""
 
@@ -96,12 +112,23 @@ class Settings(BaseSettings):
         return self.home / "var"
 
     @property
+    def mlflow(self) -> str:
+        return self.mlflow_uri or f"sqlite:///{self.var / 'mlflow.db'}"
+
+    @property
     def database(self) -> str:
         return self.database_url.get_secret_value() or f"sqlite:///{self.var / 'assay.db'}"
 
 
+def inherited_environment() -> dict[str, str]:
+    """The environment of a child process, without our own variables."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
+
+
 def load_settings(**overrides: object) -> Settings:
     """Read `ASSAY_*`. Raises: InvalidInput naming every wrong, unknown or placeholder variable at once."""
+    for name, value in SILENT.items():
+        os.environ.setdefault(name, value)
     problems = [_unknown(name) for name in sorted(os.environ) if _is_unknown(name)]
     try:
         settings = Settings(**overrides)

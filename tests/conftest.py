@@ -2,12 +2,17 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from app.settings import SILENT
+from tests.running_server import RunningServer, running_server
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.update(SILENT)
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 NEEDS = {
@@ -36,3 +41,10 @@ def shared_data() -> Path:
     if not SHARED.exists():
         pytest.skip("needs the data sets in ../shared/data")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def sample_server(tmp_path_factory) -> Iterator[RunningServer]:
+    """`assay serve --sample`, one for all tests that only read from it. No key exists."""
+    with running_server(tmp_path_factory.mktemp("sample"), "--sample") as server:
+        yield server

@@ -3,7 +3,7 @@ import os
 import pytest
 from pydantic import SecretStr
 
-from app.settings import ROOT, load_settings, variables
+from app.settings import ROOT, SILENT, load_settings, variables
 from data.errors import InvalidInput
 
 
@@ -143,3 +143,10 @@ def test_a_database_that_there_is_no_code_for_is_refused_without_showing_its_pas
     assert "ASSAY_DATABASE_URL: " in problems()
     assert "postgresql+psycopg://" in problems()
     assert "hunter2" not in problems()
+
+
+def test_libraries_that_report_to_their_makers_are_told_not_to(monkeypatch):
+    for name in SILENT:
+        monkeypatch.delenv(name, raising=False)
+    load_settings()
+    assert {name: os.environ[name] for name in SILENT} == SILENT
