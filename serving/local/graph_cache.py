@@ -23,9 +23,7 @@ def cached_graph(path: Path, build: Callable[[], bytes]) -> Path:
 def _is_intact(path: Path) -> bool:
     try:
         with path.open("rb") as graph:
-            return (
-                hashlib.file_digest(graph, "sha256").hexdigest().encode() == _digest_path(path).read_bytes()
-            )
+            return hashlib.file_digest(graph, "sha256").hexdigest().encode() == _digest_path(path).read_bytes()
     except FileNotFoundError:
         return False
 
