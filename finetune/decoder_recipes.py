@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from finetune.recipe_parts import Base, Count, Data, Lora, Parity, RunRecipe, Section, Share, Source, Train
 
@@ -26,6 +26,12 @@ class DecoderTrain(Train):
     """Fill sequences with several rows (best-fit decreasing), each attending to itself alone."""
     assistant_only_loss: bool = True
     """Learn the assistant's turns only. The chat template must mark them: `{% generation %}`."""
+
+    @model_validator(mode="after")
+    def _packing_needs_no_grouping(self) -> "DecoderTrain":
+        if self.packing and self.length_grouping:
+            raise ValueError("packed sequences all have one length; set packing=false or length_grouping=false")
+        return self
 
 
 class DecoderRecipe(RunRecipe):

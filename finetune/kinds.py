@@ -3,7 +3,7 @@
 A module has three functions:
 
     prepare(recipe) -> Prepared                     rows read and tokenised; no weights loaded
-    train(recipe, prepared, place) -> Trained       on every process
+    train(recipe, prepared, place, log) -> Trained  on every process; `log` takes each point of the curve, with its `step`
     check_parity(recipe, prepared, trained, remote) -> ParityReport      on the main process, after training
 """
 
@@ -43,6 +43,9 @@ PACKAGES = (
 )
 
 
+Log = Callable[[dict[str, float]], None]
+
+
 @dataclass(frozen=True)
 class Measured:
     """A held-out metric with its 95 % interval over `n` rows."""
@@ -67,7 +70,7 @@ class Trained:
 
 class Kind(Protocol):
     prepare: Callable[[AnyRecipe], Prepared]
-    train: Callable[[AnyRecipe, Prepared, Place], Trained]
+    train: Callable[[AnyRecipe, Prepared, Place, Log], Trained]
     check_parity: Callable[[AnyRecipe, Prepared, Trained, Remote | None], ParityReport]
 
 

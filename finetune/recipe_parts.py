@@ -6,7 +6,7 @@ Paths are relative to the working directory, which is the checkout. Imports noth
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -107,6 +107,14 @@ class Train(Section):
     """Go on from the newest checkpoint of the same recipe, if there is one."""
     world_size: Count | None = None
     """How many processes must train together; another number stops the run. Left out: what the launcher was asked for."""
+
+    @model_validator(mode="after")
+    def _best_checkpoint_is_saved(self) -> "Train":
+        if self.early_stopping and self.eval_steps and self.save_steps and self.save_steps % self.eval_steps:
+            raise ValueError(
+                f"save_steps={self.save_steps} must be a multiple of eval_steps={self.eval_steps} to keep the best"
+            )
+        return self
 
 
 class Preflight(Section):

@@ -5,8 +5,10 @@ short pre-training on the texts as prose and as conversations. It knows nothing;
 """
 
 import argparse
+import os
 import random
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,9 +63,16 @@ def make_toy_decoder(
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, do_sample=False
     )
-    _pretrain(model, _Blocks(list(_token_stream(texts, tokenizer, seed))), folder, steps, seed)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=folder.parent
+    ) as aside:  # several ranks may make it at once: the first rename wins
+        _pretrain(model, _Blocks(list(_token_stream(texts, tokenizer, seed))), Path(aside), steps, seed)
+        model.save_pretrained(Path(aside, "toy"))
+        tokenizer.save_pretrained(Path(aside, "toy"))
+        if not (folder / "config.json").exists():
+            folder.mkdir(exist_ok=True)
+            os.replace(Path(aside, "toy"), folder)
     return folder
 
 
