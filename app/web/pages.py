@@ -1,6 +1,7 @@
 """The pages: ask, documents, a source at the cited words, a receipt, sign in. They hold no rights of their own:
 
-each page takes the same dependencies as the route of the API that serves the same thing.
+each page takes the same dependencies as the route of the API that serves the same thing. A further page is a route
+here, a template that extends `layout.html`, and a line in that file's navigation.
 """
 
 import secrets
@@ -25,6 +26,7 @@ from data.records import Principal, Receipt
 router = APIRouter(route_class=PageRoute)
 static = Revalidated(directory=FOLDER / "static")
 PAGE_LENGTH = 50
+STAGES = ("lexical", "dense", "fusion", "rerank")
 Offset = Annotated[int, Query(ge=0, le=2**31)]
 Collection = Annotated[Text, Query(max_length=200)]
 
@@ -105,7 +107,9 @@ async def receipt(
 ) -> Response:
     """What an answer came from, and whether its parts still agree with each other."""
     found, titles = await served.workers.run(_receipt, served.assay, identity, principal)
-    context = {"receipt": found, "titles": titles, "shown": shown(found.answer), "verified": verify(found)}
+    stages = [stage for stage in STAGES if any(stage in hit.stages for hit in found.hits)]
+    context = {"receipt": found, "titles": titles, "stages": stages, "shown": shown(found.answer)}
+    context |= {"verified": verify(found)}
     return page(request, "receipt.html", caller, **context)
 
 

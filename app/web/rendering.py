@@ -122,7 +122,8 @@ def size(n_bytes: int) -> str:
     amount, units = float(n_bytes), ("B", "kB", "MB", "GB")
     for unit in units:
         if amount < 1024 or unit == units[-1]:
-            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+            figure = f"{amount:.0f}" if amount >= 100 else f"{amount:.1f}".removesuffix(".0")
+            return f"{figure} {unit}"
         amount /= 1024
     raise AssertionError("unreachable")
 

@@ -63,7 +63,7 @@ export class Turn {
     const label = `Source ${n}: ${citation.title} (opens in a new tab)`;
     const anchor = sourceAnchor(citation, { class: "cite", "data-n": String(n), "aria-label": label, title: citation.title }, String(n));
     const flag = this.sentence.querySelector(".flag");
-    flag ? flag.before(anchor, " ") : this.sentence.append(anchor);
+    flag ? flag.previousSibling.before(anchor) : this.sentence.append(anchor);
   }
 
   addSource(place, citation) {
@@ -78,8 +78,8 @@ export class Turn {
     if (final.sentences.length !== this.nSentences) this.redraw(final);
     if (final.abstained) this.answer.append(el("div", { class: "notice abstained", role: "status" }, el("strong", {}, "I don’t know."), " ", final.abstain_reason));
     if (final.fallback_from) {
-      const why = ` The model ${final.fallback_from} did not answer in time, so these are sentences taken from the documents.`;
-      this.answer.prepend(el("div", { class: "notice warn" }, el("strong", {}, "Quotes only."), why));
+      const why = ` The model ${final.fallback_from} did not answer, so sentences quoted from the documents stand in for it.`;
+      this.answer.prepend(el("div", { class: "notice warn" }, el("strong", {}, "Fallback."), why));
     }
     if (final.dropped_citations) this.answer.append(el("p", { class: "aside" }, dropped(final.dropped_citations)));
     const n = this.numbers.size;
@@ -131,7 +131,9 @@ export class Turn {
     const up = button("Helpful", () => rate("up", ""), { class: "plain rate", "aria-pressed": "false" });
     const down = button("Not right", () => {
       show(form, form.hidden);
-      if (!form.hidden) correction.focus();
+      if (form.hidden) return;
+      correction.focus({ preventScroll: true });
+      form.scrollIntoView({ block: "nearest" });
     }, { class: "plain rate", "aria-pressed": "false" });
     form.addEventListener("submit", (event) => {
       event.preventDefault();

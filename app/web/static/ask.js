@@ -86,7 +86,6 @@ function busy(isBusy) {
   show(buttons.send, !isBusy);
   show(buttons.stop, isBusy);
   show(buttons.fresh, !isBusy);
-  conversation.setAttribute("aria-busy", String(isBusy));
 }
 
 function fit() {

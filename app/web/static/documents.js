@@ -1,6 +1,6 @@
 // Adding and deleting documents. The list itself is the server's: it is fetched again after a change.
 
-import { HEADERS, Refused, refusal, send, signInPath } from "./api.js";
+import { HEADERS, refusal, send, signInPath } from "./api.js";
 import { el, show } from "./dom.js";
 
 const said = document.querySelector("#said");
@@ -129,15 +129,18 @@ document.querySelector("#confirm-delete")?.addEventListener("click", async (even
 });
 
 async function afterDeletion(words) {
-  await refresh();
   said.textContent = words;
+  await refresh();
   said.focus();
 }
 
 async function refresh() {
-  const response = await fetch(location.href, { headers: HEADERS });
-  if (!response.ok) throw new Refused(response.status, "The list could not be read again. Reload the page.");
-  const fresh = new DOMParser().parseFromString(await response.text(), "text/html").querySelector("#listing");
+  const html = await fetch(location.href, { headers: HEADERS }).then((r) => (r.ok ? r.text() : ""), () => "");
+  const fresh = new DOMParser().parseFromString(html, "text/html").querySelector("#listing");
+  if (!fresh) {
+    said.textContent = "The list below is out of date and could not be read again. Reload the page.";
+    return;
+  }
   const listing = document.querySelector("#listing");
   listing.replaceChildren(...document.importNode(fresh, true).childNodes);
   armDeletion(listing);

@@ -142,7 +142,7 @@ def test_what_is_not_supported_and_who_did_not_answer_can_be_seen(scripted, visi
     assert flagged.get_by_text("not supported by its sources").is_visible()
     decoration = flagged.locator(".said").evaluate("e => getComputedStyle(e).textDecorationStyle")
     assert decoration == "wavy"
-    assert page.get_by_text("The model big-model did not answer in time").is_visible()
+    assert page.get_by_text("The model big-model did not answer, so sentences quoted").is_visible()
     assert page.locator(".sentence").first.locator(".flag").count() == 0
 
 

@@ -171,7 +171,7 @@ def test_unsupported_sentences_fallbacks_and_dropped_citations_are_marked(tmp_pa
     assert "Perhaps. not supported by its sources" in page
     assert "Maybe. not checked" in page
     assert "Sure.1 Perhaps" in page
-    assert "The model big-model did not answer in time" in page
+    assert "The model big-model did not answer, so sentences quoted" in page
     assert "2 citations written by the model" in page
 
 
