@@ -1,8 +1,6 @@
 """The product as one object: what the API, the commands, MCP and the pages call. Built by `app.wiring.open_assay`."""
 
-import hashlib
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +11,8 @@ from app.encoders import Encoders, EncoderSpec
 from app.receipts import ReceiptStore, Replay, replayed
 from data.database import Database
 from data.errors import DeadlineExceeded, InvalidInput, RefusedDocument
-from data.folder import FoundFile, Refusal, find_files, safe_name
-from data.reading import ReadDocument, Reader
+from data.folder import FoundFile, Refusal, find_files, is_gone, safe_name
+from data.reading import ReadDocument, Reader, file_sha256, unreadable
 from data.records import EVERYONE, AnswerEvent, Chunk, Document, Groups, Principal, Query, Receipt, Scalar, SearchResult
 from retrieval.catalog import Catalog, DocumentSummary
 from retrieval.config import SearchConfig
@@ -25,7 +23,9 @@ from retrieval.search import Searcher, retrieve
 
 if TYPE_CHECKING:  # heavy: faiss, tantivy, langgraph
     from app.rag import Rag
+    from app.rollout import AnswerRollout
     from retrieval.keeper import Keeper
+    from serving.rollout.state import Route
 
 DEFAULT_COLLECTION = "default"
 EXTRACTIVE_MODEL = "assay-extractive"
@@ -33,6 +33,8 @@ OPERATOR = "cli"
 """The subject of commands: whoever can run them owns the store and may read every receipt of a tenant."""
 ANSWER_CHUNKS = 8
 SEARCHABLE_WITHIN_S = 30.0
+SETTLED_AT_ONCE = 256
+"""Files that are hashed, to skip those that did not change, before the others among them are read."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Stores:
     search: SearchConfig
     var: Path
     make_rag: Callable[["Assay"], "Rag"]
+    rollout: "AnswerRollout | None" = None
+    """Adapters that answer in place of the configured model; None without a model server."""
     reranker: Reranker | None = None
 
 
@@ -109,19 +113,28 @@ class Assay:
         principal: Principal,
         model: str = "",
         strict: bool = False,
+        user: str = "",
+        route: "Route | None" = None,
         history: Sequence[tuple[str, str]] = (),
         **search: Any,
     ) -> Iterator[AnswerEvent]:
         """Answer from the documents that `principal` may read; yields events as they happen, `final` last.
 
         `strict` withholds sentences that nothing supports; `history` is (role, text) of earlier turns; `search` are the
-        fields of `Query`: collection, filters, k, mode, conversation_id. Closing the iterator stops the work.
+        fields of `Query`: collection, filters, k, mode, conversation_id. `route` is the release that answers, where the caller
+        has asked for it already (`user` matters to that choice alone). Closing the iterator stops the work.
         """
         from app.rag import Ask
 
         query = Query(text=question or " ", principal=principal, **{"k": ANSWER_CHUNKS} | search)
         extractive = model == EXTRACTIVE_MODEL
-        yield from self.rag.stream(Ask(query, strict, extractive, _turns(history)))
+        ask, rollout = Ask(query, strict, extractive, _turns(history)), self.stores.rollout
+        if rollout is not None and not extractive:
+            route = route or rollout.route(principal, query.collection, model, user)
+        if rollout is None or route is None:
+            yield from self.rag.stream(ask)
+        else:
+            yield from rollout.watched(rollout.prepared(ask, route), self.rag.stream)
 
     @cached_property
     def rag(self) -> "Rag":
@@ -140,6 +153,8 @@ class Assay:
     def feedback(self, identity: str, principal: Principal, rating: str, correction: str = "") -> None:
         """Keep what a reader thought of an answer. Raises: NotFound."""
         self.receipts.rate(identity, principal, rating, correction)
+        if self.stores.rollout is not None:
+            self.stores.rollout.rate(identity, rating)
 
     def forget(self, identity: str) -> int:
         """Blank what receipts and conversations quote from a document; returns how many conversations were dropped."""
@@ -179,7 +194,10 @@ class Assay:
     def remove_vanished(
         self, roots: Sequence[Path], found: Sequence[FoundFile | Refusal], placement: Placement
     ) -> Iterator[IngestEvent]:
-        """Remove stored sources below the given folders that are no longer on disk."""
+        """Remove stored sources below the given folders that are no longer on disk.
+
+        What merely cannot be listed or opened now stays.
+        """
         present = {item.uri for item in found}
         for root in roots:
             below = root.resolve().as_uri()
@@ -187,7 +205,7 @@ class Assay:
             gone = {
                 uri: identity
                 for uri, identity in stored.items()
-                if uri not in present and (uri == below or uri.startswith(below + "/"))
+                if uri not in present and (uri == below or uri.startswith(below.rstrip("/") + "/")) and is_gone(uri)
             }
             yield from self.stores.ingester.remove(gone)
 
@@ -254,8 +272,10 @@ class Assay:
         Interrupted, the same call resumes.
         """
         encoder = self.stores.encoders.load(model)
-        yield from embed_missing(self.catalog, encoder)
-        self.stores.encoders.activate(model)
+        is_active = False
+        while not is_active:  # documents that others add meanwhile have no vector of it yet
+            yield from embed_missing(self.catalog, encoder)
+            is_active = self.stores.encoders.activate(model)
         self.keeper.merge()
 
     @property
@@ -268,8 +288,12 @@ class Assay:
         """Load index and encoder, and follow the database in the background."""
         self.keeper.start()
         self.stores.encoders.active().embed(["ready"], kind="query")
+        if self.stores.rollout is not None:
+            self.stores.rollout.start()
 
     def close(self) -> None:
+        if self.stores.rollout is not None:
+            self.stores.rollout.close()
         self.stores.reader.close()
         self.keeper.close()
         self.stores.database.close()
@@ -279,37 +303,31 @@ class Assay:
     def _sources(
         self, found: Sequence[FoundFile | Refusal], placement: Placement
     ) -> Iterator[ReadSource | IngestEvent]:
-        settled: deque[IngestEvent] = deque()
-
-        def to_read() -> Iterator[FoundFile]:
-            for item in found:
+        for at in range(0, len(found), SETTLED_AT_ONCE):
+            to_read: list[FoundFile] = []
+            for item in found[at : at + SETTLED_AT_ONCE]:
                 if event := self._settled(item, placement):
-                    settled.append(event)
+                    yield event
                 else:
-                    yield item
-
-        for item, read in self.stores.reader.read_many(to_read()):
-            while settled:
-                yield settled.popleft()
-            if isinstance(read, RefusedDocument):
-                yield IngestEvent.refused(item.uri, read)
-            else:
-                yield _source(item.uri, read, placement)
-        yield from settled
+                    to_read.append(item)
+            for item, read in self.stores.reader.read_many(to_read):
+                if isinstance(read, RefusedDocument):
+                    yield IngestEvent.refused(item.uri, read)
+                else:
+                    yield _source(item.uri, read, placement)
 
     def _settled(self, item: FoundFile | Refusal, placement: Placement) -> IngestEvent | None:
         """The outcome of a file that need not be read: refused, or known and unchanged."""
         if isinstance(item, Refusal):
             return IngestEvent.refused(item.uri, item.error)
+        if item.size_bytes > self.stores.reader.max_bytes:
+            return None  # the reader refuses it
         try:
-            digest = _file_sha256(item.path)
+            digest = file_sha256(item.path)
+        except RefusedDocument as error:
+            return IngestEvent.refused(item.uri, error)
         except OSError as error:
-            refusal = RefusedDocument(
-                f"{item.path.name} cannot be opened: {error.strerror}.",
-                reason="unreadable",
-                next_step="Check its permissions, then ingest it again.",
-            )
-            return IngestEvent.refused(item.uri, refusal)
+            return IngestEvent.refused(item.uri, unreadable(item.path.name, error))
         return self._unchanged(item.uri, digest, placement)
 
     def _unchanged(self, uri: str, digest: str, placement: Placement) -> IngestEvent | None:
@@ -341,8 +359,3 @@ def _source(uri: str, read: ReadDocument, placement: Placement) -> ReadSource:
         groups=placement.effective_groups,
         metadata=read.metadata | dict(placement.metadata),
     )
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, exists, insert, select
 
 from data.database import Database
-from data.tables import state, vectors
+from data.tables import chunks, state, vectors
 from retrieval.embedding import Embedder
 
 STATE = "embedder"
@@ -54,12 +54,18 @@ class Encoders:
         encoder = self.load(self._default)
         return EncoderSpec(encoder.id, encoder.dim, self._default)
 
-    def activate(self, model: str) -> EncoderSpec:
-        """Make `model` the active one for every process, and drop the vectors of the one before."""
+    def activate(self, model: str) -> bool:
+        """Make `model` the active one for every process, and drop the vectors of the one before.
+
+        Returns False, having changed nothing, while any chunk lacks a vector of `model`.
+        """
         encoder = self.load(model)
         spec = EncoderSpec(encoder.id, encoder.dim, model)
+        has_vector = exists().where(vectors.c.chunk_id == chunks.c.id, vectors.c.embedder == spec.id)
         with self.database.write() as write:
+            if write.connection.execute(select(chunks.c.id).where(~has_vector).limit(1)).first():
+                return False
             write.connection.execute(delete(state).where(state.c.name == STATE))
             write.connection.execute(insert(state).values(name=STATE, value=vars(spec)))
             write.connection.execute(delete(vectors).where(vectors.c.embedder != spec.id))
-        return spec
+        return True

@@ -8,27 +8,56 @@ import csv
 import email
 import email.policy
 import io
+import os
 import re
 import resource
+import signal
 import socket
 import sys
-import zipfile
 from collections.abc import Callable
+from email.message import EmailMessage
+from functools import cache
 from pathlib import PurePath
 
-from defusedxml import ElementTree
 from markitdown import MarkItDown, StreamInfo
+from markitdown.converters import (
+    DocxConverter,
+    EpubConverter,
+    HtmlConverter,
+    IpynbConverter,
+    OutlookMsgConverter,
+    PdfConverter,
+    PptxConverter,
+    XlsConverter,
+    XlsxConverter,
+)
+from pptx.shapes.autoshape import Shape
 
+from data.archives import check_archive, encrypted
 from data.canonical import decode
 from data.errors import RefusedDocument
 from data.wire import receive, send
+from data.xml_text import cell, open_document, plain_xml, table
 
-OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+ALARM_AFTER_S = 5
+"""A converter whose parent is gone ends itself this long after its time limit."""
 ZIPPED = {".docx", ".pptx", ".xlsx", ".xlsm", ".epub", ".odt", ".ods", ".odp"}
 BY_MARKITDOWN = {".pdf", ".docx", ".pptx", ".xlsx", ".xlsm", ".xls", ".html", ".htm", ".epub", ".msg", ".ipynb"}
-AS_TEXT = {".json", ".jsonl", ".xml", ".nxml", ".yaml", ".yml", ".toml", ".rss"}
+CONVERTERS = (
+    HtmlConverter,  # the last one registered is asked first
+    PdfConverter,
+    DocxConverter,
+    PptxConverter,
+    XlsxConverter,
+    XlsConverter,
+    EpubConverter,
+    OutlookMsgConverter,
+    IpynbConverter,
+)
+AS_TEXT = {".json", ".jsonl", ".yaml", ".yml", ".toml"}
+XML = {".xml", ".nxml", ".rss", ".atom"}
+OPEN_DOCUMENT = {".odt", ".ods", ".odp"}
 SUPPORTED = "pdf, docx, pptx, xlsx, xls, html, md, txt, csv, tsv, epub, eml, msg, json, ipynb, odt, ods, odp, xml, vtt"
-ODF = "{urn:oasis:names:tc:opendocument:xmlns:%s:1.0}%s"
 
 
 def main() -> None:
@@ -37,13 +66,20 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (256 << 20, 256 << 20))
     socket.socket.connect = _no_network
-    replies, sys.stdout = sys.stdout.buffer, sys.stderr
+    Shape.shape_type = property(_shape_type(Shape.shape_type.fget))
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print must not mix with replies
     while True:
         try:
             request, data = receive(sys.stdin.buffer)
         except EOFError:
             return
-        send(replies, convert(request, data))
+        signal.alarm(int(request["timeout_s"]) + ALARM_AFTER_S)
+        reply = convert(request, data)
+        signal.alarm(0)
+        send(replies, reply)
+        if reply.get("reason") == "out_of_memory":
+            return
 
 
 def convert(request: dict, data: bytes) -> dict:
@@ -51,21 +87,32 @@ def convert(request: dict, data: bytes) -> dict:
     name = request["name"]
     try:
         text, title, metadata = _converter(name, data, request)(data, name)
+        if len(text) > request["max_characters"]:
+            raise RefusedDocument(
+                f"{name} has {len(text)} characters; at most {request['max_characters']} are read.",
+                reason="too_large",
+                next_step="Split it, or raise ASSAY_READING__MAX_CHARACTERS.",
+            )
         return {"text": text, "title": title or "", "metadata": metadata}
-    except RefusedDocument as error:
-        return {"reason": error.reason, "message": error.message, "next_step": error.next_step}
-    except MemoryError:
-        raise  # ends this process; the parent starts another
     except Exception as error:
-        return _explained(name, error)
+        refused = error if isinstance(error, RefusedDocument) else _explained(name, error, request)
+        return {"reason": refused.reason, "message": refused.message, "next_step": refused.next_step}
 
 
 def _converter(name: str, data: bytes, limits: dict) -> Callable[[bytes, str], tuple[str, str, dict]]:
     suffix = PurePath(name).suffix.lower()
     if suffix in ZIPPED:
-        _check_archive(name, data, limits)
-    if suffix in {".odt", ".ods", ".odp"}:
-        return _open_document
+        check_archive(name, data, limits)
+    if suffix == ".pdf" and b"%PDF-" not in data[:1024]:
+        raise RefusedDocument(
+            f"{name} is no PDF, whatever its name says.",
+            reason="wrong_extension",
+            next_step="Name it for its real format, or save it again from its program.",
+        )
+    if suffix in OPEN_DOCUMENT:
+        return open_document
+    if suffix in XML:
+        return plain_xml
     if suffix in BY_MARKITDOWN:
         return _markitdown
     if suffix == ".eml":
@@ -84,8 +131,17 @@ def _converter(name: str, data: bytes, limits: dict) -> Callable[[bytes, str], t
 def _markitdown(data: bytes, name: str) -> tuple[str, str, dict]:
     suffix = PurePath(name).suffix.lower()
     info = StreamInfo(extension=".xlsx" if suffix == ".xlsm" else suffix, filename=name)
-    found = MarkItDown(enable_plugins=False).convert_stream(io.BytesIO(data), stream_info=info)
+    found = _library().convert_stream(io.BytesIO(data), stream_info=info)
     return found.text_content, found.title or "", {}
+
+
+@cache
+def _library() -> MarkItDown:
+    """markitdown with the converters of the formats above, and no others: its own for zips would open nested archives."""
+    library = MarkItDown(enable_builtins=False, enable_plugins=False)
+    for converter in CONVERTERS:
+        library.register_converter(converter())
+    return library
 
 
 def _mail(data: bytes, name: str) -> tuple[str, str, dict]:
@@ -93,7 +149,7 @@ def _mail(data: bytes, name: str) -> tuple[str, str, dict]:
     if not message.keys():
         raise RefusedDocument(f"{name} has no mail headers.", reason="corrupt", next_step="Export the message again.")
     body = message.get_body(preferencelist=("plain", "html"))
-    text = body.get_content() if body else ""
+    text = _content(body) if body is not None else ""
     if body is not None and body.get_content_subtype() == "html":
         text = _markitdown(text.encode(), "body.html")[0]
     attached = [part.get_filename() or "unnamed" for part in message.iter_attachments()]
@@ -105,103 +161,61 @@ def _mail(data: bytes, name: str) -> tuple[str, str, dict]:
     return "\n".join([f"# {subject}" if subject else "", *head, "", text]), subject, metadata
 
 
+def _content(part: EmailMessage) -> str:
+    try:
+        return part.get_content()
+    except LookupError:  # a character set that Python does not know
+        return decode(part.get_payload(decode=True) or b"", "its body")
+
+
 def _delimited(data: bytes, name: str) -> tuple[str, str, dict]:
     text = decode(data, name)
     try:
         dialect = csv.Sniffer().sniff(text[:20_000], delimiters=",;\t|:")
     except csv.Error:
         dialect = csv.excel
-    rows = [
-        [cell.strip().replace("\n", " ").replace("|", "\\|") for cell in row]
-        for row in csv.reader(io.StringIO(text), dialect)
-    ]
-    return _table([row for row in rows if any(row)]), "", {}
+    csv.field_size_limit(len(text) + 1)
+    rows = [[cell(value) for value in row] for row in csv.reader(io.StringIO(text), dialect)]
+    return table([row for row in rows if any(row)]), "", {}
 
 
-def _open_document(data: bytes, name: str) -> tuple[str, str, dict]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        body = ElementTree.fromstring(archive.read("content.xml")).find(".//" + ODF % ("office", "body"))
-    lines: list[str] = []
-    _walk(body, lines)
-    return "\n\n".join(lines), "", {}
-
-
-def _walk(node, lines: list[str]) -> None:
-    for child in node:
-        if child.tag == ODF % ("table", "table"):
-            rows = [
-                [_said(cell) for cell in row.iter(ODF % ("table", "table-cell"))]
-                for row in child.iter(ODF % ("table", "table-row"))
-            ]
-            lines.append(_table([row for row in rows if any(row)]))
-        elif child.tag == ODF % ("text", "h"):
-            lines.append("#" * int(child.get(ODF % ("text", "outline-level"), 1)) + " " + _said(child))
-        elif child.tag == ODF % ("text", "p"):
-            lines.append(_said(child))
-        elif child.tag == ODF % ("text", "list-item"):
-            lines.append("- " + _said(child))
-        else:
-            _walk(child, lines)
-
-
-def _said(node) -> str:
-    return " ".join("".join(node.itertext()).split())
-
-
-def _table(rows: list[list[str]]) -> str:
-    if not rows:
-        return ""
-    width = max(map(len, rows))
-    lines = ["| " + " | ".join(row + [""] * (width - len(row))) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
-
-
-def _check_archive(name: str, data: bytes, limits: dict) -> None:
-    if data.startswith(OLE):
-        raise RefusedDocument(
-            f"{name} is encrypted.", reason="encrypted", next_step="Remove its password, then ingest it again."
+def _explained(name: str, error: Exception, limits: dict) -> RefusedDocument:
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    if re.search(r"MemoryError|bad_alloc|[Uu]nable to allocate", said):
+        return RefusedDocument(
+            f"{name} needs more memory to convert than is allowed ({limits['memory_mb']} MiB).",
+            reason="out_of_memory",
+            next_step="Split it, or raise ASSAY_READING__MEMORY_MB.",
         )
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-    except zipfile.BadZipFile:
-        raise RefusedDocument(
-            f"{name} is damaged: it is no readable {PurePath(name).suffix} file.",
-            reason="corrupt",
-            next_step="Save it again from its program.",
-        ) from None
-    unpacked = sum(entry.file_size for entry in entries)
-    if unpacked > limits["max_unpacked_mb"] << 20 or (
-        unpacked > 10 << 20 and unpacked > limits["max_ratio"] * len(data)
-    ):
-        raise RefusedDocument(
-            f"{name} unpacks to {unpacked >> 20} MiB from {len(data) >> 10} KiB.",
-            reason="zip_bomb",
-            next_step="If it is honest, raise ASSAY_READING__MAX_UNPACKED_MB and ASSAY_READING__MAX_RATIO.",
+    if re.search("RecursionError|recursion depth", said):
+        return RefusedDocument(
+            f"{name} is nested too deeply.", reason="hostile", next_step="Simplify it, if it is honest."
         )
-    if any(entry.flag_bits & 1 for entry in entries):
-        raise RefusedDocument(
-            f"{name} is encrypted.", reason="encrypted", next_step="Remove its password, then ingest it again."
+    if re.search("Entit(y|ies)(Forbidden|ReferenceForbidden)|amplification", said):
+        return RefusedDocument(
+            f"{name} declares XML entities, which could expand without end or read other files.",
+            reason="hostile",
+            next_step="Do not open it; ask its sender.",
         )
-    if any(entry.filename.startswith("/") or ".." in entry.filename.split("/") for entry in entries):
-        raise RefusedDocument(
-            f"{name} holds paths that lead out of it.", reason="hostile", next_step="Do not open it; ask its sender."
-        )
-
-
-def _explained(name: str, error: Exception) -> dict:
-    said = f"{type(error).__name__}: {error}"
     if re.search("password|encrypt", said, re.IGNORECASE):
-        return {
-            "reason": "encrypted",
-            "message": f"{name} is encrypted.",
-            "next_step": "Remove its password, then ingest it again.",
-        }
-    return {
-        "reason": "corrupt",
-        "message": f"{name} could not be converted ({' '.join(said.split())[:200]}).",
-        "next_step": "Open it in its own program and save it again.",
-    }
+        return encrypted(name)
+    return RefusedDocument(
+        f"{name} could not be converted ({said[:200]}).",
+        reason="corrupt",
+        next_step="Open it in its own program and save it again.",
+    )
+
+
+def _shape_type(known: Callable[[Shape], object]) -> Callable[[Shape], object]:
+    """A shape of a kind that python-pptx does not know must not cost the whole deck."""
+
+    def tolerant(shape: Shape) -> object:
+        try:
+            return known(shape)
+        except NotImplementedError:
+            return None
+
+    return tolerant
 
 
 def _no_network(*_: object) -> None:

@@ -8,6 +8,7 @@ import mimetypes
 import os
 import queue
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -17,10 +18,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from data.canonical import canonical, decode, title_of
+from data.canonical import canonical, decode, shown, title_of
 from data.errors import RefusedDocument
 from data.folder import FoundFile
 from data.records import Scalar
@@ -79,15 +81,15 @@ class Reader:
         self.close()
 
     def read(self, name: str, content: bytes | Path) -> ReadDocument:
-        """Read one file, given as bytes or as a path. Raises: RefusedDocument."""
-        size = len(content) if isinstance(content, bytes) else content.stat().st_size
-        if size > self.config.max_file_mb << 20:
+        """Read one file, given as bytes or as a path. Raises: RefusedDocument, OSError for a path that cannot be opened."""
+        name = shown(name)
+        data = content if isinstance(content, bytes) else _contents(content, name, self.max_bytes)
+        if len(data) > self.max_bytes:
             raise RefusedDocument(
-                f"{name} has {size >> 20} MiB; at most {self.config.max_file_mb} are read.",
+                f"{name} has over {self.config.max_file_mb} MiB; more is not read.",
                 reason="too_large",
                 next_step="Split it, or raise ASSAY_READING__MAX_FILE_MB.",
             )
-        data = content if isinstance(content, bytes) else content.read_bytes()
         if not data:
             raise RefusedDocument(
                 f"{name} is empty.", reason="empty", next_step="Nothing to do, unless it should not be."
@@ -113,27 +115,45 @@ class Reader:
             title=title_of(found["title"], text, name),
             text=text,
             file_sha256=hashlib.sha256(data).hexdigest(),
-            size_bytes=size,
+            size_bytes=len(data),
             media_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
-            metadata=found["metadata"],
+            metadata={key: canonical(v) if isinstance(v, str) else v for key, v in found["metadata"].items()},
         )
 
     def read_many(self, files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, ReadDocument | RefusedDocument]]:
-        """Read `files` with all workers, yielding in order; looks a few files ahead, never at all of them."""
-        with ThreadPoolExecutor(self.config.workers) as pool:
-            ahead: deque[tuple[FoundFile, Future]] = deque()
+        """Read `files` with all workers, yielding in order; looks a few files ahead, never at all of them.
+
+        Left early (an interrupt, say), it stops the conversions under way and waits for none.
+        """
+        ahead: deque[tuple[FoundFile, Future]] = deque()
+        pool = ThreadPoolExecutor(self.config.workers)
+        is_left_early = True
+        try:
             for file in files:
                 ahead.append((file, pool.submit(self._outcome, file)))
                 if len(ahead) > 4 * self.config.workers:
                     first, future = ahead.popleft()
                     yield first, future.result()
-            for file, future in ahead:
-                yield file, future.result()
+            while ahead:
+                first, future = ahead.popleft()
+                yield first, future.result()
+            is_left_early = False
+        finally:
+            if is_left_early:
+                for _, future in ahead:
+                    future.cancel()
+                self.close()
+            pool.shutdown()
 
     def close(self) -> None:
+        """End the processes; a later conversion starts new ones."""
         for child in list(self._children):
             child.kill()
         self._children.clear()
+
+    @property
+    def max_bytes(self) -> int:
+        return self.config.max_file_mb << 20
 
     def _outcome(self, file: FoundFile) -> ReadDocument | RefusedDocument:
         try:
@@ -141,18 +161,14 @@ class Reader:
         except RefusedDocument as error:
             return error
         except OSError as error:
-            return RefusedDocument(
-                f"{file.path.name} cannot be opened: {error.strerror}.",
-                reason="unreadable",
-                next_step="Check its permissions.",
-            )
+            return unreadable(file.path.name, error)
 
     def _convert(self, name: str, data: bytes) -> dict:
         child = self._borrow()
         try:
             reply = child.convert({"name": name} | self.config.model_dump(), data, self.config.timeout_s)
         finally:
-            if child.is_alive and child.n_done < self.config.recycle_after:
+            if child.is_usable and child.n_done < self.config.recycle_after:
                 self._idle.put(child)
             else:
                 child.kill()
@@ -166,13 +182,27 @@ class Reader:
     def _borrow(self) -> "_Child":
         try:
             child = self._idle.get_nowait()
-            if child.is_alive:
+            if child.is_usable:
                 return child
         except queue.Empty:
             pass
         child = _Child(self._command, self.config.memory_mb)
         self._children.add(child)
         return child
+
+
+def unreadable(name: str, error: OSError) -> RefusedDocument:
+    return RefusedDocument(
+        f"{shown(name)} cannot be opened: {error.strerror}.",
+        reason="unreadable",
+        next_step="Check that it is still there, and its permissions.",
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """What `ReadDocument.file_sha256` will be. Raises: RefusedDocument, OSError."""
+    with _opened(path, shown(path.name)) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Child:
@@ -197,8 +227,8 @@ class _Child:
         self.timed_out = False
 
     @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
+    def is_usable(self) -> bool:
+        return self._process.poll() is None and not self.timed_out
 
     def convert(self, request: dict, data: bytes, timeout_s: float) -> dict | None:
         """The child's reply, or None when it died or was killed at the time limit."""
@@ -227,6 +257,20 @@ class _Child:
         self.timed_out = True
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _contents(path: Path, name: str, max_bytes: int) -> bytes:
+    """The file's bytes, at most `max_bytes` + 1 of them; a pipe or device that took its place is not waited for."""
+    with _opened(path, name) as file:
+        return file.read(max_bytes + 1)
+
+
+def _opened(path: Path, name: str) -> BinaryIO:
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return open(handle, "rb")
+    os.close(handle)
+    raise RefusedDocument(f"{name} is no plain file.", reason="not_a_file", next_step="Ingest files and folders only.")
 
 
 def _died(name: str, child: _Child, config: ReadingConfig) -> RefusedDocument:

@@ -12,13 +12,16 @@ class PersonalData:
 
 
 PATTERNS = {
-    "email": re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"),
+    "email": re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}\b"),
     "iban": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"),
     "card": re.compile(r"\b(?:\d[ -]?){12,18}\d\b"),
     "ssn": re.compile(r"\b\d{3}-\d{2}-\d{4}\b"),
     "ip": re.compile(r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b"),
     "phone": re.compile(r"(?<![\w.])(?:\+\d{1,3}[ ./-]?)?(?:\(\d{1,5}\)[ ./-]?)?\d{2,5}(?:[ ./-]\d{2,5}){2,4}(?!\w)"),
 }
+
+
+DATE = re.compile(r"(?:19|20)\d\d[./-]\d\d[./-]\d\d|\d\d[./-]\d\d[./-](?:19|20)\d\d")
 
 
 def personal_data(text: str) -> list[PersonalData]:
@@ -44,6 +47,8 @@ def _is_valid(kind: str, text: str) -> bool:
         return _luhn([int(c) for c in text if c.isdigit()])
     if kind == "iban":
         return _iban(text.replace(" ", ""))
+    if kind == "phone":
+        return DATE.match(text) is None
     return True
 
 

@@ -171,8 +171,24 @@ class Catalog:
                 found.update((row.text_sha256, row.vector) for row in rows)
         return found
 
+    def known_texts(self, text_hashes: Sequence[str], tenant: str) -> set[str]:
+        """Those of the canonical texts, by hash, that are stored in this tenant already, chunked and embedded."""
+        with self.database.read() as connection:
+            return {
+                digest
+                for at in range(0, len(text_hashes), SQL_BATCH)
+                for digest in connection.execute(
+                    select(contents.c.sha256).where(
+                        contents.c.tenant == tenant, contents.c.sha256.in_(text_hashes[at : at + SQL_BATCH])
+                    )
+                ).scalars()
+            }
+
     def put(self, write: Write, new: NewDocument, embedder: str, blobs: dict[str, bytes]) -> str:
-        """Store one source inside an open write; returns `added` or `updated`. `blobs` maps text hash to vector."""
+        """Store one source inside an open write; returns `added` or `updated`. `blobs` maps text hash to vector.
+
+        Raises: KeyError when a text is not stored yet and a vector of it is not in `blobs`.
+        """
         c = write.connection
         content_id = self._content(write, new, embedder, blobs)
         scope_id = self._scope(c, new.tenant, new.collection, new.groups)
@@ -459,9 +475,10 @@ class Catalog:
         return [(r.id, embedding_text(r.title or "", tuple(r.heading_path), r.text)) for r in rows]
 
     def add_vectors(self, embedder: str, blobs: dict[int, bytes]) -> None:
-        """Add vectors beside those of other embedders; chunks that left meanwhile are skipped."""
+        """Add vectors beside those of other embedders; skips chunks that left meanwhile or have theirs."""
         with self.database.append() as c:
-            present = c.execute(select(chunks.c.id).where(chunks.c.id.in_(list(blobs)))).scalars().all()
+            has = exists().where(vectors.c.chunk_id == chunks.c.id, vectors.c.embedder == embedder)
+            present = c.execute(select(chunks.c.id).where(chunks.c.id.in_(list(blobs)), ~has)).scalars().all()
             rows = [{"chunk_id": i, "embedder": embedder, "vector": blobs[i]} for i in present]
             if rows:
                 c.execute(insert(vectors), rows)

@@ -123,7 +123,14 @@ class Ingester:
         )
 
     def _commit(self, batch: list[NewDocument], embedder: Embedder) -> list[IngestEvent]:
-        blobs = self._embedded(batch, embedder)
+        known = self.catalog.known_texts(list({new.sha256 for new in batch}), batch[0].tenant)
+        blobs = self._embedded([new for new in batch if new.sha256 not in known], embedder)
+        try:
+            return self._stored(batch, embedder, blobs)
+        except KeyError:  # a known text was removed meanwhile
+            return self._stored(batch, embedder, self._embedded(batch, embedder))
+
+    def _stored(self, batch: list[NewDocument], embedder: Embedder, blobs: dict[str, bytes]) -> list[IngestEvent]:
         with self.catalog.database.write() as write:
             if self.embedder().id != embedder.id:
                 raise InfrastructureError(
@@ -144,9 +151,10 @@ class Ingester:
 
     def _embedded(self, batch: list[NewDocument], embedder: Embedder) -> dict[str, bytes]:
         texts = {sha256(text): text for new in batch for text in new.embedding_texts()}
-        tenant = batch[0].tenant
-        blobs = self.catalog.known_vectors(list(texts), embedder.id, tenant)
+        blobs = self.catalog.known_vectors(list(texts), embedder.id, batch[0].tenant) if batch else {}
         missing = [digest for digest in texts if digest not in blobs]
+        if not missing:
+            return blobs
         vectors = embedder.embed([texts[d] for d in missing]).astype(np.float16)
         return blobs | {d: v.tobytes() for d, v in zip(missing, vectors, strict=True)}
 

@@ -22,11 +22,13 @@ from data.errors import IndexDamaged, InfrastructureError
 from retrieval.catalog import Catalog, Changes, Rows
 from retrieval.config import IndexConfig
 from retrieval.dense_index import DenseIndex, build_dense
+from retrieval.errands import MERGE, REBUILD_LEXICAL, Errands
 from retrieval.lexical_index import LexicalIndex, LexicalRow
 from retrieval.snapshot import Delta, Snapshot
 
 log = structlog.get_logger()
 OWNER_STARTS_WITHIN_S = 30
+OWNER_WORKS_WITHIN_S = 900
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Keeper:
         self.folder = folder
         self.active = active
         self.config = config or IndexConfig()
+        self._errands = Errands(folder)
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -101,7 +104,7 @@ class Keeper:
             self._lexical = self._open_lexical()
             self._snapshot = self._open_dense()
             if self.is_owner and self._snapshot.main is None and self._is_large():
-                self.merge()
+                self._merge()
             self.catch_up()
             self._check_lexical()
 
@@ -137,37 +140,24 @@ class Keeper:
             self._acquire()
             if self.is_owner:
                 self._snapshot = self._advanced(snapshot)
-                self._maybe_merge()
+                self._run_errands()
             else:
                 self._snapshot = self._follow_owner(snapshot)
             return self._snapshot
 
     def merge(self) -> Snapshot:
-        """Build a new main index over everything, then swap it in. Searches and writes go on meanwhile."""
-        with self._merging:
-            embedder, dim = self.active()
-            generation, rows, vectors = self.catalog.matrix(embedder, dim)
-            name = f"dense-{generation}-{os.urandom(4).hex()}" if len(rows.chunk_ids) else ""
-            if name:
-                build_dense(vectors, rows.chunk_ids, self.config.dense, self.folder / name)
-                np.save(self.folder / name / "contents.npy", rows.content_ids)
-            with self._lock:
-                old = self._pointer.get("dense", "")
-                self._write_pointer(dense=name, dense_generation=generation, embedder=embedder)
-                self._snapshot = snapshot = self._advanced(self._open_dense())
-            if old and old != name:
-                shutil.rmtree(self.folder / old, ignore_errors=True)
-            log.info("index.merged", rows=len(rows.chunk_ids), generation=generation, embedder=embedder)
-            return snapshot
+        """Build a new main index over everything, then swap it in. Searches and writes go on meanwhile.
+
+        A follower has the owner do it, and waits.
+        """
+        if not self._left_to_owner(MERGE):
+            self._merge()
+        return self.snapshot()
 
     def rebuild_lexical(self) -> None:
-        """Write the lexical index anew, so that no file holds a trace of what was deleted."""
-        with self._lock:
-            old, self._lexical = self._lexical, self._new_lexical()
-            self._snapshot = self._with_lexical(self.snapshot())
-            if old is not None:
-                old.close()
-                shutil.rmtree(old.folder, ignore_errors=True)
+        """Write the lexical index anew, so that no file holds a trace of what was deleted. A follower waits for the owner."""
+        if not self._left_to_owner(REBUILD_LEXICAL):
+            self._rebuild_lexical()
 
     def agreement(self) -> Agreement:
         """Compare what the three stores hold. Used by tests, `assay doctor` and the chaos run."""
@@ -234,17 +224,71 @@ class Keeper:
         fresh = self._lexical.searcher()
         return Snapshot(s.embedder, s.generation, s.main_name, s.main, s.main_rows, s.main_alive, s.delta, fresh)
 
-    def _maybe_merge(self) -> None:
-        if self.merge_is_due and self._threads and not self._merging.locked():
+    def _left_to_owner(self, errand: str) -> bool:
+        """Ask the owner for work on the indexes and wait until it is done; False where this process is the owner itself."""
+        self.catch_up()
+        if self.is_owner:
+            return False
+        self._errands.ask(errand)
+        deadline = time.monotonic() + OWNER_WORKS_WITHIN_S
+        while self._errands.wanted(errand):
+            if time.monotonic() > deadline:
+                raise InfrastructureError(
+                    f"The process that holds {self.folder / 'lock'} did not {errand} within {OWNER_WORKS_WITHIN_S} s.",
+                    next_step="Look into its log, or stop it and run the same command again.",
+                )
+            time.sleep(0.1)
+            with self._lock:
+                self._acquire()
+                if self.is_owner:  # it went away: the work is ours
+                    return False
+        self.catch_up()
+        return True
+
+    def _run_errands(self) -> None:
+        if self._threads and self._errands.wanted(REBUILD_LEXICAL):
+            self._rebuild_lexical()
+        is_due = self.merge_is_due or self._errands.wanted(MERGE)
+        if is_due and self._threads and not self._merging.locked():
             thread = threading.Thread(target=self._merge_quietly, name="index-merge", daemon=True)
             thread.start()
             self._threads = [t for t in self._threads if t.is_alive()] + [thread]
 
     def _merge_quietly(self) -> None:
         try:
-            self.merge()
+            self._merge()
         except Exception:
             log.exception("index.merge_failed")
+
+    # -- rebuilding
+
+    def _merge(self) -> None:
+        with self._merging:
+            token = self._errands.wanted(MERGE)
+            embedder, dim = self.active()
+            generation, rows, vectors = self.catalog.matrix(embedder, dim)
+            name = f"dense-{generation}-{os.urandom(4).hex()}" if len(rows.chunk_ids) else ""
+            if name:
+                build_dense(vectors, rows.chunk_ids, self.config.dense, self.folder / name)
+                np.save(self.folder / name / "contents.npy", rows.content_ids)
+            with self._lock:
+                old = self._pointer.get("dense", "")
+                self._write_pointer(dense=name, dense_generation=generation, embedder=embedder)
+                self._snapshot = self._advanced(self._open_dense())
+            if old and old != name:
+                shutil.rmtree(self.folder / old, ignore_errors=True)
+            self._errands.done(MERGE, token)
+            log.info("index.merged", rows=len(rows.chunk_ids), generation=generation, embedder=embedder)
+
+    def _rebuild_lexical(self) -> None:
+        with self._lock:
+            token = self._errands.wanted(REBUILD_LEXICAL)
+            old, self._lexical = self._lexical, self._new_lexical()
+            self._snapshot = self._with_lexical(self.snapshot())
+            if old is not None:
+                old.close()
+                shutil.rmtree(old.folder, ignore_errors=True)
+            self._errands.done(REBUILD_LEXICAL, token)
 
     # -- lexical
 
@@ -282,7 +326,7 @@ class Keeper:
     def _check_lexical(self) -> None:
         if self.is_owner and self.snapshot().lexical.n_docs != self.catalog.n_chunks():
             log.warning("index.lexical_rebuilt", reason="its number of chunks differs from the database's")
-            self.rebuild_lexical()
+            self._rebuild_lexical()
 
     # -- dense
 
