@@ -1,17 +1,24 @@
 """assay doctor"""
 
+import time
+from typing import TYPE_CHECKING
+
 import typer
 
 from app.commands.console import AsJson, opened, print_json
 
+if TYPE_CHECKING:
+    from retrieval.keeper import Agreement, Keeper
+
 app = typer.Typer()
+SETTLES_WITHIN_S = 5
 
 
 @app.command(epilog="Example: assay doctor --json")
 def doctor(as_json: AsJson = False) -> None:
     """Check that database, dense and lexical index hold the same chunks. Exit 4 when they do not."""
     with opened() as assay:
-        found = assay.keeper.agreement()
+        found = _settled_agreement(assay.keeper)
         snapshot = assay.keeper.snapshot()
     facts = {
         "agree": found.holds,
@@ -31,3 +38,11 @@ def doctor(as_json: AsJson = False) -> None:
         if not found.holds:
             typer.echo("They disagree. Rebuild the indexes with: assay reindex")
     raise typer.Exit(0 if found.holds else 4)
+
+
+def _settled_agreement(keeper: "Keeper") -> "Agreement":
+    """What the three hold; while another process writes or indexes, they get a moment to agree."""
+    deadline = time.monotonic() + SETTLES_WITHIN_S
+    while not (found := keeper.agreement()).holds and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found

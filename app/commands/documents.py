@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from app.commands.console import AsJson, Groups, Tenant, opened, principal, print_json
@@ -31,7 +32,10 @@ def list_documents(
     table = Table("id", "title", "collection", "groups", "chunks", "version", "ingested")
     for d in page:
         when = d.ingested_at.strftime("%Y-%m-%d %H:%M")
-        table.add_row(d.id, d.title, d.collection, ", ".join(sorted(d.groups)), str(d.n_chunks), str(d.version), when)
+        groups = ", ".join(sorted(d.groups))
+        table.add_row(
+            d.id, escape(d.title), escape(d.collection), escape(groups), str(d.n_chunks), str(d.version), when
+        )
     console = Console()
     console.print(table if page else "No documents yet. Add some with: assay ingest PATH")
     if after:

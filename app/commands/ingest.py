@@ -3,10 +3,11 @@
 from collections import Counter
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,6 +20,9 @@ from rich.progress import (
 )
 
 from app.commands.console import AsJson, Collection, Groups, Tenant, names, opened, print_json_line
+
+if TYPE_CHECKING:
+    from retrieval.ingest import IngestEvent
 
 app = typer.Typer()
 
@@ -45,31 +49,42 @@ def ingest(
     placement = Placement(tenant, collection, names(groups))
     counts: Counter[str] = Counter()
     console = Console(stderr=True)
-    with opened() as assay:
-        found = list(find_files(paths))
-        events = assay.ingest_found(found, placement)
-        if sync:
-            events = chain(events, assay.remove_vanished(paths, found, placement))
-        with _progress(console, disable=as_json) as progress:
-            task = progress.add_task("Ingesting", total=len(found))
-            for event in events:
-                counts[event.status] += 1
-                progress.advance(task, 0 if event.status == "removed" else 1)
-                if as_json:
-                    print_json_line(event)
-                elif event.status == "refused":
-                    progress.console.print(
-                        f"[yellow]refused[/] {event.uri}\n        {event.message} {event.next_step}",
-                        highlight=False,
-                    )
-        assay.settle()
+    try:
+        with opened() as assay:
+            found = list(find_files(paths))
+            events = assay.ingest_found(found, placement)
+            if sync:
+                events = chain(events, assay.remove_vanished(paths, found, placement))
+            with _progress(console, disable=as_json) as progress:
+                task = progress.add_task("Ingesting", total=len(found))
+                for event in events:
+                    counts[event.status] += 1
+                    progress.advance(task, 0 if event.status == "removed" else 1)
+                    _report(event, progress.console, as_json)
+            assay.settle()
+    except KeyboardInterrupt:
+        console.print(f"Interrupted: {_summary(counts) or 'nothing stored yet'}. Run the same command again to go on.")
+        raise
     if not as_json:
-        summary = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nothing found"
+        places = ", ".join(map(str, paths))
         console.print(
-            f"{summary}. Ask with: assay ask 'your question'"
+            f"{_summary(counts)}. Ask with: assay ask 'your question'"
             if counts
-            else f"{summary} in {', '.join(map(str, paths))}."
+            else f"Nothing found in {escape(places)}.",
+            highlight=False,
         )
+
+
+def _report(event: "IngestEvent", console: Console, as_json: bool) -> None:
+    if as_json:
+        print_json_line(event)
+    elif event.status == "refused":
+        said = escape(f"{event.uri}\n        {event.message} {event.next_step}")
+        console.print(f"[yellow]refused[/] ({event.reason}) {said}", highlight=False, soft_wrap=True)
+
+
+def _summary(counts: Counter[str]) -> str:
+    return ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
 
 
 class _Rate(ProgressColumn):

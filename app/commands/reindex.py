@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.commands.console import opened
 
@@ -22,12 +23,23 @@ def reindex(
     in every process. Interrupted, the same command goes on where it was.
     """
     console = Console(stderr=True)
-    with opened() as assay:
-        if embedder is None:
-            assay.keeper.merge()
-            assay.keeper.rebuild_lexical()
-        else:
-            total = assay.catalog.n_chunks()
-            for done in assay.change_embedder("" if embedder == "default" else embedder):
-                console.print(f"{done} of {total} chunks embedded", end="\r")
-        console.print(f"Ready: {assay.keeper.snapshot().n_chunks} chunks, embedder {assay.embedder.id}.")
+    try:
+        with opened() as assay:
+            if embedder is None:
+                assay.keeper.merge()
+                assay.keeper.rebuild_lexical()
+            else:
+                with _progress(console) as progress:
+                    task = progress.add_task("Embedding", total=assay.catalog.n_chunks())
+                    for done in assay.change_embedder("" if embedder == "default" else embedder):
+                        progress.update(task, completed=done)
+            console.print(f"Ready: {assay.keeper.snapshot().n_chunks} chunks, embedder {assay.embedder.id}.")
+    except KeyboardInterrupt:
+        console.print("Interrupted; searches go on as before. Run the same command again to go on.")
+        raise
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    )
