@@ -213,6 +213,7 @@ class _Child:
             "PATH": os.defpath,
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "ORT_DISABLE_TELEMETRY": "1",  # markitdown loads onnxruntime to tell formats apart
         }
         self._process = subprocess.Popen(
             [sys.executable, *command, str(memory_mb)],

@@ -182,7 +182,7 @@ class Keeper:
 
     def _follow_owner(self, snapshot: Snapshot) -> Snapshot:
         pointer = self._read_pointer()
-        if pointer == self._pointer:
+        if pointer == self._pointer and snapshot.generation >= pointer.get("lexical_generation", 0):
             return snapshot
         moved = pointer.get("dense") != self._pointer.get("dense")
         relocated = pointer.get("lexical") != self._pointer.get("lexical")

@@ -65,7 +65,9 @@ def test_a_restart_finds_what_was_merged_and_what_was_not(merging):
     again.close()
 
 
-@pytest.mark.parametrize("harm", ["delete everything", "truncate dense", "truncate lexical", "no pointer", "torn pointer"])
+@pytest.mark.parametrize(
+    "harm", ["delete everything", "truncate dense", "truncate lexical", "no pointer", "torn pointer"]
+)
 def test_a_lost_or_torn_index_is_rebuilt_from_the_database(merging, harm):
     merging.add({f"d{n}": f"topic{n}" for n in range(10)})
     merging.keeper.merge()
@@ -111,6 +113,45 @@ def test_a_second_process_follows_the_owner_and_inherits_when_it_goes(library):
     library.keeper = follower
     library.add({"c": "gamma"})
     assert library.found("gamma")[0] == "c"
+
+
+def test_a_follower_sees_everything_at_once_also_when_the_owner_writes_no_more(library):
+    library.add({"a": "alpha"})
+    follower = library.new_keeper()
+    assert follower.snapshot().generation == library.keeper.snapshot().generation
+    assert follower.snapshot().n_chunks == 1
+    assert follower.agreement().holds
+    assert not follower.is_owner
+    follower.close()
+
+
+def test_a_follower_has_the_owner_merge_and_rebuild_and_never_writes_itself(merging):
+    merging.add({f"d{n}": f"topic{n}" for n in range(3)})
+    merging.keeper.start()
+    follower = merging.new_keeper()
+    lexical_before = json.loads((merging.folder / "index" / "current.json").read_text())["lexical"]
+    assert follower.merge().main is not None
+    follower.rebuild_lexical()
+    pointer = json.loads((merging.folder / "index" / "current.json").read_text())
+    assert pointer["lexical"] != lexical_before
+    assert not follower.is_owner
+    assert not (merging.folder / "index" / lexical_before).exists()
+    merging.add({"late": "after the merge"})
+    assert merging.keeper.agreement().holds
+    assert follower.agreement().holds
+    assert list((merging.folder / "index").glob("*.wanted")) == []
+    follower.close()
+
+
+def test_a_follower_does_the_work_itself_when_the_owner_goes_away(library):
+    library.add({f"d{n}": f"topic{n}" for n in range(3)})  # no background thread: this owner does no errands
+    follower = library.new_keeper()
+    follower.open()
+    threading.Timer(0.5, library.keeper.close).start()
+    assert follower.merge().main is not None
+    assert follower.is_owner
+    assert follower.agreement().holds
+    library.keeper = follower
 
 
 def test_writes_of_other_processes_become_searchable_within_a_second(merging):
