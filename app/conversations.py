@@ -3,13 +3,16 @@
 import re
 from collections.abc import Callable, Sequence
 
+from app.screening import injected
 from data.words import FUNCTION_WORDS
 from prompts.registry import load_prompt
 
 Turn = tuple[str, str]
 Complete = Callable[[Sequence[tuple[str, str]]], str]
+REWRITE = "rewrite"
 MAX_TURNS = 8
 MAX_REWRITTEN = 1000
+"""Characters."""
 REFERS_BACK = re.compile(
     r"\b(it|its|they|them|their|he|she|his|her|him|this|that|these|those|there|then|one|ones|same|former|latter|both|else|instead)\b",
     re.I,
@@ -21,21 +24,16 @@ OPENS_AS_FOLLOW_UP = re.compile(
 WORD = re.compile(r"\w[\w'’-]*")
 
 
-def rewritten(question: str, turns: Sequence[Turn], complete: Complete | None = None) -> str:
-    """Return a question that can be searched without the conversation. `turns` are (question, answer), oldest first.
+def rewritten_by(complete: Complete, question: str, turns: Sequence[Turn]) -> str:
+    """The model's rewriting of `question`, one that can be searched without the conversation; `turns` are oldest first.
 
-    The model's rewriting is used when it is one short line; whatever else it says is ignored.
+    Empty when it is not one short line, or gives orders: whatever else the model says is ignored.
     """
-    if not turns:
-        return question
-    if complete is not None:
-        said = complete(load_prompt("rewrite").render(history=_history(turns), question=question)).strip().strip('"')
-        if said and "\n" not in said and len(said) <= MAX_REWRITTEN:
-            return said
-    return _carried_over(question, turns[-1][0])
+    said = complete(load_prompt(REWRITE).render(history=_history(turns), question=question)).strip().strip('"').strip()
+    return said if "\n" not in said and len(said) <= MAX_REWRITTEN and not injected(said) else ""
 
 
-def _carried_over(question: str, before: str) -> str:
+def carried_over(question: str, before: str) -> str:
     """`question` with the content words of the question before it, when it refers back to something or names nothing."""
     own = [word for word in WORD.findall(question) if word.lower() not in FUNCTION_WORDS]
     if not (REFERS_BACK.search(question) or OPENS_AS_FOLLOW_UP.search(question) or len(own) < 2):

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import func, insert, select
 
 from app.assay import Assay
-from data.records import Principal, Query, SearchMode
+from data.errors import InfrastructureError, InvalidInput
+from data.records import Document, Principal, Query, SearchMode
 from data.tables import chunks, contents, documents, erasures, receipt_documents, vectors
 
+KEY_FILE = "instance.key"
 CANARY_CHARACTERS = 48
 N_CANARIES = 8
 READ_AT_ONCE = 1 << 20
@@ -68,31 +70,25 @@ class _Traces:
     kept_by: tuple[str, ...]
 
 
-def erase(assay: Assay, identity: str, principal: Principal, *, forget: Callable[[str], int]) -> Certificate:
+def erase(assay: Assay, identity: str, principal: Principal) -> Certificate:
     """Delete `identity` everywhere, rewrite the index files without it, probe each store, sign the result.
 
-    `forget` blanks what receipts and conversations quote from it. Raises: NotFound.
+    Raises: NotFound; InvalidInput while another process holds the index, whose files only it can rewrite.
     """
     document = assay.document(identity, principal)
+    assay.keeper.catch_up()
+    if not assay.keeper.is_owner:
+        raise InvalidInput(
+            f"Another process holds the index in {assay.keeper.folder}; only that process can rewrite its files.",
+            next_step="Stop `assay serve` and erase again. To delete without a certificate: DELETE /v1/documents/ID.",
+        )
     traces = _traces(assay, identity, document.text)
     assay.delete(identity, principal)
-    forget(identity)
     if not traces.kept_by:
         assay.keeper.merge()
         assay.keeper.rebuild_lexical()
     assay.stores.database.compact()
-    key = instance_key(assay.var / "instance.key")
-    unsigned = Certificate(
-        document_id=identity,
-        tenant=principal.tenant,
-        text_sha256=document.sha256,
-        n_chunks=len(traces.chunk_ids),
-        kept_by=traces.kept_by,
-        erased_at=datetime.now(UTC),
-        probes=tuple(_probes(assay, traces, principal)),
-        public_key=key.public_key().public_bytes_raw().hex(),
-    )
-    certificate = unsigned.model_copy(update={"signature": key.sign(unsigned.signed_bytes()).hex()})
+    certificate = _signed(assay, document, traces, principal)
     with assay.stores.database.append() as connection:
         connection.execute(
             insert(erasures).values(
@@ -116,15 +112,57 @@ def is_genuine(certificate: Certificate) -> bool:
 
 
 def instance_key(path: Path) -> Ed25519PrivateKey:
-    """The key of this installation, made at first use, readable by its owner alone."""
-    if path.exists():
-        return serialization.load_pem_private_key(path.read_bytes(), None)
-    key = Ed25519PrivateKey.generate()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_bytes(pem)
+    """The key of this installation, made at first use, readable by its owner alone. Raises: InfrastructureError."""
+    if not path.exists():
+        _make_key(path)
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), None)
+    except (OSError, ValueError, TypeError) as error:
+        raise _unusable(path) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _unusable(path)
     return key
+
+
+def _make_key(path: Path) -> None:
+    """Written aside and linked, so that of several processes that try at once one wins and none reads half a key."""
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
+    with open(aside, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(pem)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        pass
+    finally:
+        aside.unlink()
+
+
+def _unusable(path: Path) -> InfrastructureError:
+    return InfrastructureError(
+        f"The instance key {path} cannot be used.",
+        next_step="Restore it from a backup, or move it away: a new one is made, and older certificates name the old one.",
+    )
+
+
+def _signed(assay: Assay, document: Document, traces: _Traces, principal: Principal) -> Certificate:
+    key = instance_key(assay.var / KEY_FILE)
+    unsigned = Certificate(
+        document_id=document.id,
+        tenant=principal.tenant,
+        text_sha256=document.sha256,
+        n_chunks=len(traces.chunk_ids),
+        kept_by=traces.kept_by,
+        erased_at=datetime.now(UTC),
+        probes=tuple(_probes(assay, traces, principal)),
+        public_key=key.public_key().public_bytes_raw().hex(),
+    )
+    return unsigned.model_copy(update={"signature": key.sign(unsigned.signed_bytes()).hex()})
 
 
 def _traces(assay: Assay, identity: str, text: str) -> _Traces:
@@ -203,17 +241,14 @@ def _file_probe(assay: Assay, text: str) -> Probe:
     """
     with assay.stores.database.read() as c:
         others = select(func.count()).select_from(contents)
-        canaries = [
-            canary.encode()
+        own = [
+            canary
             for canary in _canaries(text)
             if not c.execute(others.where(contents.c.text.contains(canary, autoescape=True))).scalar_one()
         ]
-    found = sum(any(_contains(path, canary) for canary in canaries) for path in assay.var.rglob("*") if path.is_file())
-    return Probe(
-        store="files",
-        looked_for=f"{len(canaries)} stretches of its text in every file under var/",
-        found=found,
-    )
+    wanted = {form for canary in own for form in _as_stored(canary)}
+    found = sum(_holds(path, wanted) for path in sorted(assay.var.rglob("*")) if path.is_file())
+    return Probe(store="files", looked_for=f"{len(own)} stretches of its text in every file under var/", found=found)
 
 
 def _canaries(text: str) -> list[str]:
@@ -224,14 +259,21 @@ def _canaries(text: str) -> list[str]:
     return [text[s : s + CANARY_CHARACTERS] for s in sorted(starts) if text[s : s + CANARY_CHARACTERS].strip()]
 
 
-def _contains(path: Path, wanted: bytes) -> bool:
+def _as_stored(canary: str) -> set[bytes]:
+    """As text columns hold it, and as JSON with and without escapes does."""
+    return {canary.encode(), json.dumps(canary)[1:-1].encode(), json.dumps(canary, ensure_ascii=False)[1:-1].encode()}
+
+
+def _holds(path: Path, wanted: set[bytes]) -> bool:
+    overlap = max(map(len, wanted), default=1)
     tail = b""
     try:
         with path.open("rb") as file:
             while block := file.read(READ_AT_ONCE):
-                if wanted in tail + block:
+                seen = tail + block
+                if any(form in seen for form in wanted):
                     return True
-                tail = block[-len(wanted) :]
-    except OSError:  # a file that vanished while we looked holds nothing
+                tail = seen[-overlap:]
+    except FileNotFoundError:  # a file that vanished while we looked holds nothing
         return False
     return False

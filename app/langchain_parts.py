@@ -4,7 +4,8 @@ retriever = AssayRetriever(assay=open_assay(load_settings()), k=5)
 chain = answering(assay) | (lambda answer: answer.text)
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
@@ -46,23 +47,26 @@ def answering(assay: "Assay", principal: Principal | None = None, **options: Any
     """A Runnable from question to `Answer`; `options` are those of `Assay.ask`."""
 
     def ask(question: str) -> Answer:
-        return next(
-            e.answer
-            for e in assay.ask(question, principal=principal or Principal(), **options)
-            if e.type is EventType.FINAL
-        )
+        events = assay.ask(question, principal=principal or Principal(), **options)
+        return next(event.answer for event in events if event.type is EventType.FINAL)
 
     return RunnableLambda(ask, name="assay")
 
 
 def streaming(assay: "Assay", principal: Principal | None = None, **options: Any) -> Runnable[str, AnswerEvent]:
-    """A Runnable from question to its `AnswerEvent`s, one by one as they happen."""
+    """A Runnable from question to its `AnswerEvent`s, one by one as they happen: for `stream` and `astream`."""
 
     def ask(questions: Iterator[str]) -> Iterator[AnswerEvent]:
         for question in questions:
             yield from assay.ask(question, principal=principal or Principal(), **options)
 
-    return RunnableGenerator(ask, name="assay-stream")
+    async def ask_aside(questions: AsyncIterator[str]) -> AsyncIterator[AnswerEvent]:
+        async for question in questions:
+            events = assay.ask(question, principal=principal or Principal(), **options)
+            while (event := await asyncio.to_thread(next, events, None)) is not None:
+                yield event
+
+    return RunnableGenerator(ask, ask_aside, name="assay-stream")
 
 
 def _document(hit: Hit) -> LangChainDocument:

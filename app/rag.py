@@ -3,8 +3,10 @@
 Events stream as they happen: what was retrieved, each sentence once its citations are checked, the answer with its receipt.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypedDict
@@ -16,10 +18,10 @@ from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
 from app import receipts
-from app.conversations import Turn, rewritten
+from app.conversations import REWRITE, Turn, carried_over, rewritten_by
 from app.generation import Fenced, fenced
 from app.grounding import UNKNOWN, Grounder, TextOf, cite, ground, is_true, sentences_of_stream
-from app.screening import Flag, ScreeningConfig, screen_hits, screen_question
+from app.screening import ScreeningConfig, screen_hits, screen_question
 from data.errors import ModelUnavailable
 from data.records import (
     Answer,
@@ -37,6 +39,7 @@ from data.records import (
 from prompts.registry import load_prompt
 from serving.llm import Generator, Reply
 from serving.local.reader import Draft, ExtractiveReader
+from serving.rollout.state import Route
 
 log = structlog.get_logger()
 TURNS_KEPT = 20
@@ -51,6 +54,12 @@ class Ask:
     strict: bool = False
     extractive: bool = False
     history: tuple[Turn, ...] = ()
+    generator: Generator | None = None
+    """The model that answers this one question, where it is not the configured one."""
+    route: Route | None = None
+    """The release that was chosen to answer, for the receipt."""
+    is_shadow: bool = False
+    """Measured and thrown away: leaves no receipt."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +81,24 @@ class RagParts:
 
 
 class State(TypedDict, total=False):
-    """`turns` is what a conversation keeps; everything else lives for one question."""
+    """`turns` is what a conversation keeps; everything else lives for one question.
+
+    `seen` are the hits as the answerer may see them, `stopped` tells that nobody reads the events any more.
+    """
 
     turns: list[Turn]
     ask: Annotated[Ask, UntrackedValue]
     search_text: Annotated[str, UntrackedValue]
     result: Annotated[SearchResult, UntrackedValue]
+    stopped: Annotated[threading.Event, UntrackedValue]
     seen: Annotated[tuple[Hit, ...], UntrackedValue]
-    flags: Annotated[tuple[Flag, ...], UntrackedValue]
+    rewriter: Annotated[str, UntrackedValue]
     said: Annotated[Iterator[Any], UntrackedValue]
     draft: Annotated[Draft, UntrackedValue]
     reply: Annotated[Reply, UntrackedValue]
     sentences: Annotated[list[Sentence], UntrackedValue]
     dropped: Annotated[int, UntrackedValue]
+    n_written: Annotated[int, UntrackedValue]
     fallback_from: Annotated[str, UntrackedValue]
     timings: Annotated[dict[str, float], UntrackedValue]
 
@@ -93,24 +107,35 @@ class Rag:
     """Cheap to call from many threads: the graph is compiled once."""
 
     def __init__(self, parts: RagParts) -> None:
-        self._parts = parts
+        self.parts = parts
         self._single = _graph(parts).compile()
         self._conversing = _graph(parts).compile(checkpointer=parts.checkpointer) if parts.checkpointer else None
 
     def stream(self, ask: Ask) -> Iterator[AnswerEvent]:
-        """Yield events as they happen, `final` last. Closing the iterator stops the work."""
-        state: State = {"ask": ask, "turns": list(ask.history)}
+        """Yield events as they happen, `final` last, when all is stored. Closing the iterator stops the work."""
+        state: State = {"ask": ask, "stopped": threading.Event()}
         graph, config = self._single, {}
         if ask.query.conversation_id and self._conversing is not None:
             graph, config = self._conversing, {"configurable": {"thread_id": receipts.thread_id(ask.query)}}
-            state = {"ask": ask}
+        else:
+            state["turns"] = list(ask.history)
         options = {"durability": "exit"} if config else {}
-        yield from graph.stream(state, config, stream_mode="custom", **options)
+        events, final = graph.stream(state, config, stream_mode="custom", **options), None
+        try:
+            for event in events:
+                if event.type is EventType.FINAL:
+                    final = event
+                else:
+                    yield event
+        finally:  # told before `close()`, which waits for the step at work
+            state["stopped"].set()
+            events.close()
+        yield final
 
     def forget(self, thread: str) -> None:
         """Drop a conversation, given by its `thread_id`."""
-        if self._parts.checkpointer is not None:
-            self._parts.checkpointer.delete_thread(thread)
+        if self.parts.checkpointer is not None:
+            self.parts.checkpointer.delete_thread(thread)
 
 
 def _graph(parts: RagParts) -> StateGraph:
@@ -151,11 +176,15 @@ def _rewrite(state: State, parts: RagParts) -> State:
     turns = state.get("turns") or []
     if not turns:
         return {}
-    generator = None if state["ask"].extractive else parts.generator
-    try:
-        return {"search_text": rewritten(state["search_text"], turns, generator.complete if generator else None)}
-    except ModelUnavailable:
-        return {"search_text": rewritten(state["search_text"], turns)}
+    question = state["search_text"]
+    generator = None if state["ask"].extractive else _generator(state, parts)
+    if generator is not None:
+        try:
+            if stands_alone := rewritten_by(generator.complete, question, turns):
+                return {"search_text": stands_alone, "rewriter": load_prompt(REWRITE).ref}
+        except ModelUnavailable as error:
+            log.warning("rewrite.fallback", model=generator.name, reason=str(error)[:200])
+    return {"search_text": carried_over(question, turns[-1][0])}
 
 
 def _retrieve(state: State, parts: RagParts) -> State:
@@ -170,17 +199,21 @@ def _rerank(state: State, parts: RagParts) -> State:
     result = result.model_copy(update={"hits": hits})
     _emit(AnswerEvent(type=EventType.RETRIEVAL, result=result))
     seen, flags = screen_hits(hits, parts.screening)
-    return {"result": result, "seen": seen, "flags": flags}
+    for flag in flags:
+        log.warning("screen.withheld", chunk=flag.chunk_id, start=flag.start, end=flag.end, reason=flag.reason)
+    return {"result": result, "seen": seen}
 
 
 def _answer(state: State, parts: RagParts) -> State:
     """Starts the answer: the model's text is read, sentence by sentence, while it is grounded."""
-    if parts.generator is None or state["ask"].extractive or not state["seen"]:
+    generator = _generator(state, parts)
+    if generator is None or state["ask"].extractive or not state["seen"]:
         return {"draft": parts.reader.answer(state["search_text"], state["seen"])}
     prompt, reply = load_prompt("answer"), Reply()
     given: Fenced = fenced(state["seen"])
     messages = prompt.render(fence=given.fence, sources=given.text, question=state["search_text"])
-    return {"said": sentences_of_stream(parts.generator.stream(messages, reply)), "reply": reply}
+    pieces = _until(state["stopped"], generator.stream(messages, reply))
+    return {"said": sentences_of_stream(pieces), "reply": reply}
 
 
 def _ground(state: State, parts: RagParts) -> State:
@@ -188,65 +221,86 @@ def _ground(state: State, parts: RagParts) -> State:
     if "said" not in state:
         return {"sentences": _released(_extracted(state["draft"], text_of)), "dropped": 0}
     released: list[Sentence] = []
-    dropped = 0
+    dropped, needs_proof = 0, state["ask"].strict
     try:
         for written in state["said"]:
             if UNKNOWN.match(written.text):
+                needs_proof = (
+                    True  # what a model adds after "I don't know" is an answer only where a source bears it out
+                )
                 continue
             sentence, n = ground(written, state["seen"], parts.grounder, text_of)
             dropped += n
-            if sentence.support is Support.SUPPORTED or not state["ask"].strict:
+            if sentence.support is Support.SUPPORTED or not needs_proof:
                 released += _released([sentence])
     except ModelUnavailable as error:
-        log.warning("answer.fallback", model=parts.generator.name, reason=str(error)[:200])
-        draft = parts.reader.answer(state["search_text"], state["seen"])
-        released += _released(_extracted(draft, text_of))
-        return {"sentences": released, "dropped": dropped, "fallback_from": parts.generator.name}
-    return {"sentences": released, "dropped": dropped}
+        name = _generator(state, parts).name
+        log.warning("answer.fallback", model=name, reason=str(error)[:200])
+        quoted = _extracted(parts.reader.answer(state["search_text"], state["seen"]), text_of)
+        said = list(released)
+        released += _released([s for s in quoted if not _is_told(s, said)])
+        return {"sentences": released, "dropped": dropped, "fallback_from": name, "n_written": len(said)}
+    return {"sentences": released, "dropped": dropped, "n_written": len(released)}
 
 
 def _receipt(state: State, parts: RagParts) -> State:
-    ask, result = state["ask"], state["result"]
-    generated = "said" in state and not state.get("fallback_from")
+    answer = _answer_of(state, parts)
+    if not state["ask"].is_shadow:
+        parts.save(receipts.seal(_receipt_of(answer, state, parts)))
+    _emit(AnswerEvent(type=EventType.FINAL, answer=answer))
+    turns = [*(state.get("turns") or []), (state["search_text"], answer.text)]
+    return {"turns": turns[-TURNS_KEPT:]}
+
+
+def _answer_of(state: State, parts: RagParts) -> Answer:
     sentences = tuple(state["sentences"])
-    identity = receipts.new_id()
-    answer = Answer(
+    by_model = "said" in state and not state.get("fallback_from")
+    return Answer(
         text=" ".join(s.text for s in sentences) if sentences else "I don't know.",
         sentences=sentences,
         abstained=not sentences,
         abstain_reason="" if sentences else _why_unknown(state),
-        model=parts.generator.name if generated else parts.reader.name,
+        model=_generator(state, parts).name if by_model else parts.reader.name,
         fallback_from=state.get("fallback_from", ""),
         dropped_citations=state["dropped"],
-        usage=state["reply"].usage if generated else Usage(),
+        usage=state["reply"].usage if "reply" in state else Usage(),
         timings_ms=state["timings"],
-        receipt_id=identity,
-        conversation_id=ask.query.conversation_id,
+        receipt_id=receipts.new_id(),
+        conversation_id=state["ask"].query.conversation_id,
     )
-    prompt = load_prompt("answer") if generated else None
-    parts.save(
-        receipts.seal(
-            Receipt(
-                id=identity,
-                created_at=datetime.now(UTC),
-                principal=ask.query.principal,
-                question=ask.query.text,
-                search_text=state["search_text"],
-                query=ask.query.model_copy(update={"text": state["search_text"]}),
-                snapshot_id=result.snapshot_id,
-                hits=receipts.receipt_hits(result.hits),
-                answer=answer,
-                prompt=prompt.ref if prompt else "",
-                prompt_sha256=prompt.sha256 if prompt else "",
-                model=answer.model,
-                decode=dict(parts.generator.decode) if generated else {},
-                versions=parts.versions(),
-            )
-        )
+
+
+def _receipt_of(answer: Answer, state: State, parts: RagParts) -> Receipt:
+    """Names the prompt and the decode settings wherever a model wrote any of the answer, also when it broke off later."""
+    ask, result = state["ask"], state["result"]
+    by_model = "said" in state and not answer.fallback_from
+    has_written = by_model or bool(state.get("n_written"))
+    generator = _generator(state, parts) if has_written else None
+    release = ask.route.release if by_model and ask.route else None
+    prompt = load_prompt("answer") if has_written else None
+    rewriter = {"prompt.rewrite": state["rewriter"]} if "rewriter" in state else {}
+    return Receipt(
+        id=answer.receipt_id,
+        created_at=datetime.now(UTC),
+        principal=ask.query.principal,
+        question=ask.query.text,
+        search_text=state["search_text"],
+        query=ask.query.model_copy(update={"text": state["search_text"]}),
+        snapshot_id=result.snapshot_id,
+        hits=receipts.receipt_hits(result.hits),
+        answer=answer,
+        prompt=prompt.ref if prompt else "",
+        prompt_sha256=prompt.sha256 if prompt else "",
+        model=parts.generator.name if release and parts.generator else answer.model,
+        adapter=ask.route.ref if release else "",
+        model_digest=release.digest if release else generator.digest if by_model else parts.reader.digest,
+        decode={"strict": ask.strict} | (dict(generator.decode) if generator else {}),
+        versions=parts.versions() | {"grounder": parts.grounder.id} | rewriter,
     )
-    _emit(AnswerEvent(type=EventType.FINAL, answer=answer))
-    turns = [*(state.get("turns") or []), (state["search_text"], answer.text)]
-    return {"turns": turns[-TURNS_KEPT:]}
+
+
+def _generator(state: State, parts: RagParts) -> Generator | None:
+    return state["ask"].generator or parts.generator
 
 
 def _extracted(draft: Draft, text_of: TextOf) -> list[Sentence]:
@@ -274,12 +328,31 @@ def _released(sentences: list[Sentence]) -> list[Sentence]:
     return sentences
 
 
+def _is_told(quoted: Sentence, said: list[Sentence]) -> bool:
+    """Whether a sentence already cites what is quoted."""
+    known = [citation for sentence in said for citation in sentence.citations]
+    return any(
+        k.document_id == c.document_id and k.start < c.end and c.start < k.end for k in known for c in quoted.citations
+    )
+
+
+def _until(stopped: threading.Event, pieces: Iterator[str]) -> Iterator[str]:
+    """The pieces until somebody says stop; then the model is told to stop as well."""
+    with closing(pieces):
+        for piece in pieces:
+            if stopped.is_set():
+                return
+            yield piece
+
+
 def _why_unknown(state: State) -> str:
     if not state["result"].hits:
         return "Nothing that you may read was found."
     if "draft" in state:
-        return f"No passage found answers the question with enough certainty (best {state['draft'].confidence:.2f})."
-    return "The model found no answer in the passages, or none that they support."
+        return f"Nothing found answers the question with enough certainty (best {state['draft'].confidence:.2f})."
+    if name := state.get("fallback_from"):
+        return f"The model {name} did not answer, and no sentence found does with enough certainty."
+    return "The model found no answer in the chunks it was shown, or none that they support."
 
 
 def _emit(event: AnswerEvent) -> None:

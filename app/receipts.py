@@ -1,6 +1,7 @@
 """Receipts: what an answer came from, checkable offline, repeatable, comparable.
 
-The hash of a receipt covers every field but itself, in canonical JSON (sorted keys, no spaces, UTF-8).
+The hash of a receipt covers every field but itself, in canonical JSON (sorted keys, no spaces, whole numbers without a
+point, UTF-8).
 """
 
 import hashlib
@@ -11,11 +12,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from data.database import Database
 from data.errors import NotFound
-from data.records import Answer, Citation, Hit, Principal, Query, Receipt, ReceiptHit, SearchResult
+from data.records import Answer, Citation, Hit, Principal, Query, Receipt, ReceiptHit, SearchResult, Sentence
 from data.tables import feedback, receipt_documents, receipts
 
 ERASED = "[erased]"
@@ -42,7 +43,7 @@ class Verification(BaseModel):
 
 
 class Replay(BaseModel):
-    """`identical` means: same snapshot, same chunks, same scores, bit for bit."""
+    """`identical`: the same chunks with the same texts, ranks and scores, bit for bit, even where the index has moved on."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -58,6 +59,7 @@ class Difference(BaseModel):
 
     component: Literal[
         "question",
+        "rewriting",
         "access",
         "search",
         "snapshot",
@@ -86,9 +88,7 @@ def seal(receipt: Receipt) -> Receipt:
 def digest(receipt: Receipt) -> str:
     body = receipt.model_dump(mode="json", exclude={"sha256"})
     _sort_groups(body)
-    return hashlib.sha256(
-        json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    ).hexdigest()
+    return _sha256(json.dumps(_plain_numbers(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False))
 
 
 def new_id() -> str:
@@ -114,46 +114,71 @@ def citations(answer: Answer) -> list[Citation]:
     return [citation for sentence in answer.sentences for citation in sentence.citations]
 
 
+def document_of(chunk_id: str) -> str:
+    return chunk_id.rpartition("#")[0]
+
+
 def verify(receipt: Receipt, texts: Mapping[str, str] | None = None) -> Verification:
     """Check a receipt with nothing but itself and, where given, the texts of documents by id."""
-    checks = [Check(what="receipt hash", ok=digest(receipt) == receipt.sha256, detail=receipt.sha256[:16])]
-    known = {hit.chunk_id: hit for hit in receipt.hits}
+    checks = [
+        Check(what="receipt hash", ok=digest(receipt) == receipt.sha256, detail=receipt.sha256[:16]),
+        Check(what="answer names this receipt", ok=receipt.answer.receipt_id == receipt.id, detail=receipt.id),
+    ]
     for n, citation in enumerate(citations(receipt.answer), 1):
-        if citation.quote == ERASED:
-            checks.append(Check(what=f"citation {n}", ok=True, detail="its document was erased"))
-            continue
-        checks.append(Check(what=f"citation {n}: hash of quote", ok=_sha256(citation.quote) == citation.quote_sha256))
-        checks.append(
-            Check(what=f"citation {n}: offsets fit the quote", ok=citation.end - citation.start == len(citation.quote))
-        )
-        hit = known.get(citation.chunk_id)
-        inside = hit is not None and hit.start <= citation.start and citation.end <= hit.end
-        checks.append(Check(what=f"citation {n}: lies in a retrieved chunk", ok=inside, detail=citation.chunk_id))
-        if texts is not None and citation.document_id in texts:
-            stands = texts[citation.document_id][citation.start : citation.end] == citation.quote
-            checks.append(Check(what=f"citation {n}: stands in the document", ok=stands, detail=citation.document_id))
+        checks += _citation_checks(f"citation {n}", citation, receipt)
+    for identity, text in (texts or {}).items():
+        checks += _text_checks(identity, text, receipt)
     return Verification(checks=tuple(checks))
+
+
+def _citation_checks(name: str, c: Citation, receipt: Receipt) -> list[Check]:
+    if c.quote == ERASED:
+        return [Check(what=name, ok=True, detail="its document was erased")]
+    inside = any(
+        hit.chunk_id == c.chunk_id
+        and hit.start <= c.start
+        and c.end <= hit.end
+        and document_of(c.chunk_id) == c.document_id
+        for hit in receipt.hits
+    )
+    return [
+        Check(what=f"{name}: hash of quote", ok=_sha256(c.quote) == c.quote_sha256),
+        Check(what=f"{name}: offsets fit the quote", ok=c.start >= 0 and c.end - c.start == len(c.quote) > 0),
+        Check(what=f"{name}: lies in a retrieved chunk", ok=inside, detail=c.chunk_id),
+    ]
+
+
+def _text_checks(identity: str, text: str, receipt: Receipt) -> list[Check]:
+    quoted = [(n, c) for n, c in enumerate(citations(receipt.answer), 1) if c.document_id == identity]
+    chunks = [hit for hit in receipt.hits if document_of(hit.chunk_id) == identity]
+    if not quoted and not chunks:
+        return [Check(what=f"document {identity}", ok=False, detail="this receipt does not mention it")]
+    return [
+        Check(what=f"citation {n}: stands in the document", ok=text[c.start : c.end] == c.quote, detail=identity)
+        for n, c in quoted
+        if c.quote != ERASED
+    ] + [
+        Check(
+            what=f"chunk {hit.chunk_id}: is the document's text",
+            ok=_sha256(text[hit.start : hit.end]) == hit.text_sha256,
+        )
+        for hit in chunks
+    ]
 
 
 def replayed(receipt: Receipt, now: SearchResult) -> Replay:
     """Compare what was retrieved then with what is retrieved now."""
     before, after = receipt.hits, receipt_hits(now.hits)
-    differences = []
-    if receipt.snapshot_id != now.snapshot_id:
-        differences.append(f"the index moved from {receipt.snapshot_id} to {now.snapshot_id}")
     then_at, now_at = ({h.chunk_id: (n, h) for n, h in enumerate(side, 1)} for side in (before, after))
+    differences: list[str] = []
     for chunk, (rank, hit) in then_at.items():
         if chunk not in now_at:
             differences.append(f"{chunk} was at rank {rank} and is not retrieved any more")
-            continue
-        rank_now, hit_now = now_at[chunk]
-        if rank != rank_now:
-            differences.append(f"{chunk} moved from rank {rank} to {rank_now}")
-        if hit.score != hit_now.score:
-            differences.append(f"{chunk} scored {hit.score!r} and scores {hit_now.score!r}")
-        if hit.text_sha256 != hit_now.text_sha256:
-            differences.append(f"{chunk} has another text")
+        else:
+            differences += _moved(rank, hit, *now_at[chunk])
     differences += [f"{chunk} is new at rank {rank}" for chunk, (rank, _) in now_at.items() if chunk not in then_at]
+    if differences and receipt.snapshot_id != now.snapshot_id:
+        differences.insert(0, f"the index moved from {receipt.snapshot_id} to {now.snapshot_id}")
     return Replay(
         receipt_id=receipt.id,
         identical=not differences,
@@ -163,10 +188,27 @@ def replayed(receipt: Receipt, now: SearchResult) -> Replay:
     )
 
 
+def _moved(rank: int, hit: ReceiptHit, rank_now: int, hit_now: ReceiptHit) -> list[str]:
+    chunk = hit.chunk_id
+    told = {
+        f"{chunk} moved from rank {rank} to {rank_now}": rank != rank_now,
+        f"{chunk} scored {hit.score!r} and scores {hit_now.score!r}": hit.score != hit_now.score,
+        f"{chunk} has another text": hit.text_sha256 != hit_now.text_sha256,
+        f"{chunk} is of version {hit_now.document_version}, then {hit.document_version}": (
+            hit.document_version != hit_now.document_version
+        ),
+    }
+    found = [difference for difference, holds in told.items() if holds]
+    if not found and hit != hit_now:
+        found = [f"{chunk} got other scores from the stages before the last"]
+    return found
+
+
 def blame(a: Receipt, b: Receipt) -> list[Difference]:
     """What differs between two receipts, causes first: the first entry is the earliest component that changed."""
     pairs = {
-        "question": (a.search_text, b.search_text),
+        "question": (a.question, b.question),
+        "rewriting": (a.search_text, b.search_text),
         "access": (_access(a.principal), _access(b.principal)),
         "search": (_search(a), _search(b)),
         "snapshot": (a.snapshot_id, b.snapshot_id),
@@ -186,7 +228,6 @@ class ReceiptStore:
         self._database = database
 
     def save(self, receipt: Receipt) -> None:
-        quoted = {citation.document_id for citation in citations(receipt.answer)}
         with self._database.append() as connection:
             connection.execute(
                 insert(receipts).values(
@@ -197,9 +238,9 @@ class ReceiptStore:
                     body=receipt.model_dump(mode="json"),
                 )
             )
-            if quoted:
+            if told := _documents_told(receipt):
                 connection.execute(
-                    insert(receipt_documents), [{"receipt_id": receipt.id, "document_id": d} for d in sorted(quoted)]
+                    insert(receipt_documents), [{"receipt_id": receipt.id, "document_id": d} for d in sorted(told)]
                 )
 
     def get(self, identity: str, principal: Principal, *, any_subject: bool = False) -> Receipt:
@@ -234,39 +275,64 @@ class ReceiptStore:
             )
 
     def forget(self, document_id: str) -> list[str]:
-        """Blank what receipts quote from a document, keeping hashes; returns the threads of conversations that showed it."""
+        """Blank what receipts tell of a document, keeping hashes; returns the threads of conversations that showed it."""
         with self._database.append() as connection:
             rows = connection.execute(
                 select(receipts.c.id, receipts.c.body)
                 .join(receipt_documents, receipt_documents.c.receipt_id == receipts.c.id)
                 .where(receipt_documents.c.document_id == document_id)
             ).all()
-            for row in rows:
-                blanked = seal(_blanked(Receipt.model_validate(row.body), document_id))
+            told = [Receipt.model_validate(row.body) for row in rows]
+            for receipt in told:
+                _replace(connection, _blanked(receipt, document_id))
                 connection.execute(
-                    update(receipts).where(receipts.c.id == row.id).values(body=blanked.model_dump(mode="json"))
+                    delete(feedback).where(feedback.c.receipt_id == receipt.id, feedback.c.correction != "")
                 )
-                connection.execute(delete(feedback).where(feedback.c.receipt_id == row.id, feedback.c.correction != ""))
+            conversations = {thread_id(r.query): r.query for r in told if r.query.conversation_id}
+            for query in conversations.values():
+                _forget_rewritings(connection, query)
             connection.execute(delete(receipt_documents).where(receipt_documents.c.document_id == document_id))
-        found = (Receipt.model_validate(row.body).query for row in rows)
-        return sorted({thread_id(query) for query in found if query.conversation_id})
+        return sorted(conversations)
+
+
+def _documents_told(receipt: Receipt) -> set[str]:
+    """Documents whose words may stand in the answer: those it cites, and all that a model was shown before it wrote."""
+    cited = {citation.document_id for citation in citations(receipt.answer)}
+    return cited | ({document_of(hit.chunk_id) for hit in receipt.hits} if receipt.prompt else set())
+
+
+def _replace(connection: Connection, receipt: Receipt) -> None:
+    body = seal(receipt).model_dump(mode="json")
+    connection.execute(update(receipts).where(receipts.c.id == receipt.id).values(body=body))
+
+
+def _forget_rewritings(connection: Connection, asked: Query) -> None:
+    """Put the question in place of what a model made of it: it had read the conversation's earlier answers."""
+    conversation = receipts.c.body["query"]["conversation_id"].as_string() == asked.conversation_id
+    mine = (receipts.c.tenant == asked.principal.tenant, receipts.c.subject == asked.principal.subject)
+    for body in connection.execute(select(receipts.c.body).where(conversation, *mine)).scalars().all():
+        receipt = Receipt.model_validate(body)
+        if receipt.search_text != receipt.question:
+            query = receipt.query.model_copy(update={"text": receipt.question})
+            _replace(connection, receipt.model_copy(update={"search_text": receipt.question, "query": query}))
 
 
 def _blanked(receipt: Receipt, document_id: str) -> Receipt:
-    sentences = []
-    for sentence in receipt.answer.sentences:
-        if any(c.document_id == document_id for c in sentence.citations):
-            kept = tuple(
-                c.model_copy(update={"quote": ERASED, "title": ERASED, "uri": ""})
-                if c.document_id == document_id
-                else c
-                for c in sentence.citations
-            )
-            sentence = sentence.model_copy(update={"text": ERASED, "citations": kept})
-        sentences.append(sentence)
-    text = " ".join(s.text for s in sentences)
-    answer = receipt.answer.model_copy(update={"sentences": tuple(sentences), "text": text})
-    return receipt.model_copy(update={"answer": answer})
+    sentences = tuple(_blanked_sentence(s, document_id, receipt) for s in receipt.answer.sentences)
+    text = " ".join(s.text for s in sentences) or receipt.answer.text
+    return receipt.model_copy(
+        update={"answer": receipt.answer.model_copy(update={"sentences": sentences, "text": text})}
+    )
+
+
+def _blanked_sentence(sentence: Sentence, document_id: str, receipt: Receipt) -> Sentence:
+    """Without the document's words. A sentence without proof that a model wrote may come from any document it was shown."""
+    cites_it = any(c.document_id == document_id for c in sentence.citations)
+    if not cites_it and (sentence.citations or not receipt.prompt):
+        return sentence
+    gone = {"quote": ERASED, "title": ERASED, "uri": ""}
+    kept = tuple(c.model_copy(update=gone) if c.document_id == document_id else c for c in sentence.citations)
+    return sentence.model_copy(update={"text": ERASED, "citations": kept})
 
 
 def _access(p: Principal) -> list[Any]:
@@ -274,13 +340,21 @@ def _access(p: Principal) -> list[Any]:
 
 
 def _search(r: Receipt) -> dict[str, Any]:
-    found = r.query.model_dump(mode="json", exclude={"text", "principal", "conversation_id"})
-    return found
+    return r.query.model_dump(mode="json", exclude={"text", "principal", "conversation_id"})
 
 
 def _sort_groups(body: dict[str, Any]) -> None:
     for holder in (body["principal"], body["query"]["principal"]):
         holder["groups"] = sorted(holder["groups"])
+
+
+def _plain_numbers(value: Any) -> Any:
+    """Whole floats as integers, as JavaScript writes them: a receipt that went through a browser keeps its hash."""
+    if isinstance(value, dict):
+        return {name: _plain_numbers(held) for name, held in value.items()}
+    if isinstance(value, list):
+        return [_plain_numbers(held) for held in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _sha256(text: str) -> str:

@@ -1,7 +1,7 @@
 """Screens what comes in: questions by policy, retrieved text for orders to the model. Rules are data; a trained screen comes later.
 
-A flagged sentence is blanked for the answerer, length and offsets kept, and named in the answer's trace. Retrieval still
-shows it: it is the reader's document.
+What is flagged is blanked for the answerer, length and offsets kept, and named in the log. Retrieval still shows it: it is
+the reader's document.
 """
 
 import re
@@ -21,6 +21,7 @@ from data.sentences import sentence_spans
 
 RULES = Path(__file__).with_name("screening_rules.yaml")
 INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+PARAGRAPH = re.compile(r"\S.*?(?=\n[ \t]*\n|\Z)", re.DOTALL)
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -34,7 +35,7 @@ class ScreeningConfig(BaseModel):
     injection: Literal["allow", "refuse"] = "allow"
     """What happens to a question that tries to give the model new instructions."""
     chunks: Literal["withhold", "allow"] = "withhold"
-    """Whether instruction-like sentences of retrieved chunks are kept from the answerer."""
+    """Whether what gives orders in retrieved chunks is kept from the answerer."""
 
 
 @dataclass(frozen=True)
@@ -84,20 +85,22 @@ def screen_hits(hits: tuple[Hit, ...], config: ScreeningConfig) -> tuple[tuple[H
 
 def injected(text: str) -> str:
     """Why `text` looks like an order to the model; empty when it does not."""
-    plain = _folded(text)
-    return next((reason for pattern, reason in _rules() if pattern.search(plain)), "")
+    return _reason(text, "orders")
 
 
 def _flags(hit: Hit) -> list[Flag]:
-    text = hit.chunk.text
-    if not injected(text):
+    """The paragraphs that give orders, and suspicious sentences anywhere else in the same chunk."""
+    text, at = hit.chunk.text, hit.chunk.start
+    if not (reason := injected(text)):
         return []
-    spans = list(sentence_spans(text))
-    found = [(s, e, reason) for s, e in spans if (reason := injected(text[s:e]))]
-    if not found:  # the order runs over several sentences: none of the chunk is safe
-        found = [(0, len(text), injected(text))]
-    at = hit.chunk.start
-    return [Flag(hit.chunk.id, at + s, at + e, reason) for s, e, reason in found]
+    paragraphs = [m.span() for m in PARAGRAPH.finditer(text)]
+    found = [(s, e, why) for s, e in paragraphs if (why := injected(text[s:e]))]
+    if not found:  # the order runs over several paragraphs: none of the chunk is safe
+        return [Flag(hit.chunk.id, at, hit.chunk.end, reason)]
+    for s, e in (span for span in paragraphs if not any(span == (f, t) for f, t, _ in found)):
+        spans = sentence_spans(text, s, e)
+        found += [(f, t, why) for f, t in spans if (why := _reason(text[f:t], "accomplices"))]
+    return [Flag(hit.chunk.id, at + s, at + e, why) for s, e, why in sorted(found)]
 
 
 def _blanked(hit: Hit, flags: list[Flag]) -> Hit:
@@ -112,7 +115,15 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", INVISIBLE.sub("", text))
 
 
+def _reason(text: str, kind: Literal["orders", "accomplices"]) -> str:
+    plain = _folded(text)
+    return next((reason for pattern, reason in _rules()[kind] if pattern.search(plain)), "")
+
+
 @cache
-def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
-    listed = yaml.safe_load(RULES.read_text(encoding="utf-8"))["injection"]
-    return tuple((re.compile(rule["pattern"], re.IGNORECASE | re.DOTALL), rule["reason"]) for rule in listed)
+def _rules() -> dict[str, tuple[tuple[re.Pattern[str], str], ...]]:
+    listed = yaml.safe_load(RULES.read_text(encoding="utf-8"))
+    return {
+        kind: tuple((re.compile(rule["pattern"], re.IGNORECASE | re.DOTALL), rule["reason"]) for rule in rules)
+        for kind, rules in listed.items()
+    }

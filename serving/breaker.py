@@ -13,7 +13,7 @@ class BreakerState(StrEnum):
 
 
 class CircuitBreaker:
-    """`allows()` before a call, then `succeeded()` or `failed()`. Half-open lets one call through as a trial."""
+    """`allows()` before a call, then one of `succeeded()`, `failed()`, `abandoned()`. Half-open lets one call through as a trial."""
 
     def __init__(self, failures: int, rest_s: float, now: Callable[[], float] = time.monotonic) -> None:
         self._limit = failures
@@ -46,3 +46,8 @@ class CircuitBreaker:
             self._failures += 1
             if self._trying or self._failures >= self._limit:
                 self._opened_at, self._trying = self._now(), False
+
+    def abandoned(self) -> None:
+        """The caller left before the outcome was known: it counts as neither, and the next call may be the trial."""
+        with self._lock:
+            self._trying = False

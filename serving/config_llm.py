@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
 class LLMConfig(BaseModel):
@@ -15,7 +15,7 @@ class LLMConfig(BaseModel):
     api_key: SecretStr = SecretStr("")
     """The endpoint's key, if it wants one."""
     timeout_s: float = Field(60, gt=0)
-    """Longest wait for the whole reply."""
+    """Longest wait for the whole reply, in seconds."""
     max_tokens: int = Field(600, ge=1)
     """Longest reply."""
     temperature: float = Field(0.0, ge=0, le=2)
@@ -28,3 +28,9 @@ class LLMConfig(BaseModel):
     """... of so many seconds; the extractive answer stands in, marked as such."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where a model loaded in this process runs."""
+
+    @model_validator(mode="after")
+    def _names_a_model(self) -> "LLMConfig":
+        if self.base_url and not self.model:
+            raise ValueError(f"base_url is {self.base_url!r} but model is empty. Set model to the name it serves.")
+        return self

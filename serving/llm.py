@@ -1,17 +1,21 @@
 """A generating model behind LangChain's chat interface: any OpenAI-compatible URL, or a local Hugging Face model."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
+import httpx
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 
 from data.errors import MissingExtra, ModelUnavailable
 from data.records import Usage
 from serving.breaker import CircuitBreaker
 from serving.config_llm import LLMConfig
 
-ROLES = {"system": SystemMessage, "user": HumanMessage}
+CONNECT_S = 5.0
+ROLES = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 
 
 @dataclass
@@ -24,40 +28,55 @@ class Reply:
 class Generator:
     """Streams text, counts tokens, and stops asking a model that keeps failing."""
 
-    def __init__(self, model: BaseChatModel, config: LLMConfig) -> None:
+    def __init__(self, model: BaseChatModel, config: LLMConfig, now: Callable[[], float] = time.monotonic) -> None:
         self.name = config.model
-        self.breaker = CircuitBreaker(config.breaker_failures, config.breaker_rest_s)
+        self.digest = getattr(model, "digest", "")
+        self.breaker = CircuitBreaker(config.breaker_failures, config.breaker_rest_s, now)
         self.decode = {"temperature": config.temperature, "max_tokens": config.max_tokens, "seed": config.seed}
         self._model = model
+        self._config = config
+        self._now = now
 
     def stream(self, messages: Sequence[tuple[str, str]], reply: Reply) -> Iterator[str]:
-        """Yield text as it comes. Raises: ModelUnavailable, also when the breaker is open."""
+        """Yield text as it comes; closing the iterator stops the model. Raises: ModelUnavailable, at once while it rests."""
         if not self.breaker.allows():
             raise ModelUnavailable(f"The model {self.name} failed repeatedly and is left alone for a while.")
-        asked: list[BaseMessage] = [ROLES[role](text) for role, text in messages]
         try:
-            for chunk in self._model.stream(asked):
-                reply.usage = _used(reply.usage, chunk)
-                if text := _text(chunk):
-                    yield text
+            yield from self._pieces(messages, reply)
         except GeneratorExit:
-            self.breaker.succeeded()
+            self.breaker.abandoned()
             raise
         except Exception as error:
             self.breaker.failed()
             raise ModelUnavailable(
-                f"The model {self.name} failed: {type(error).__name__}: {str(error)[:200]}.",
-                next_step="Check that its server runs and that ASSAY_LLM__BASE_URL and ASSAY_LLM__MODEL are right.",
+                f"The model {self.name} failed: {type(error).__name__}: {self._told(error)}.",
+                next_step="Check that its server runs and that ASSAY_LLM__BASE_URL, __MODEL and __API_KEY are right.",
             ) from error
         self.breaker.succeeded()
 
     def complete(self, messages: Sequence[tuple[str, str]]) -> str:
         return "".join(self.stream(messages, Reply())).strip()
 
+    def _pieces(self, messages: Sequence[tuple[str, str]], reply: Reply) -> Iterator[str]:
+        deadline = self._now() + self._config.timeout_s
+        asked = [ROLES[role](text) for role, text in messages]
+        with closing(self._model.stream(asked)) as chunks:
+            for chunk in chunks:
+                reply.usage = _used(reply.usage, chunk)
+                if chunk.text:
+                    yield str(chunk.text)
+                if self._now() > deadline:
+                    raise TimeoutError(f"the reply took longer than {self._config.timeout_s:g} s")
 
-def build_generator(config: LLMConfig) -> Generator:
-    """Raises: MissingExtra when a local model is asked for and transformers is not installed."""
-    return Generator(_over_http(config) if config.base_url else _in_process(config), config)
+    def _told(self, error: Exception) -> str:
+        """The error's words, without the key that some servers repeat."""
+        key = self._config.api_key.get_secret_value()
+        return (str(error).replace(key, "***") if key else str(error))[:200].rstrip(".")
+
+
+def build_generator(config: LLMConfig, now: Callable[[], float] = time.monotonic) -> Generator:
+    """Raises: MissingExtra when a local model is asked for and transformers is not installed; InvalidInput for a wrong one."""
+    return Generator(_over_http(config) if config.base_url else _in_process(config), config, now)
 
 
 def _over_http(config: LLMConfig) -> BaseChatModel:
@@ -67,12 +86,12 @@ def _over_http(config: LLMConfig) -> BaseChatModel:
         model=config.model,
         base_url=config.base_url,
         api_key=config.api_key.get_secret_value() or "none",
-        timeout=config.timeout_s,
+        timeout=httpx.Timeout(config.timeout_s, connect=min(CONNECT_S, config.timeout_s)),
         max_tokens=config.max_tokens,
         temperature=config.temperature,
         seed=config.seed,
         stream_usage=True,
-        max_retries=1,
+        max_retries=0,  # the extractive answer stands in at once; asking twice would double the wait
     )
 
 
@@ -80,12 +99,8 @@ def _in_process(config: LLMConfig) -> BaseChatModel:
     try:
         from serving.local.chat_model import LocalChatModel
     except ImportError as error:
-        raise MissingExtra("transformers", extra="finetune") from error
+        raise MissingExtra(error.name or "transformers", extra="finetune") from error
     return LocalChatModel.load(config)
-
-
-def _text(chunk: BaseMessage) -> str:
-    return chunk.content if isinstance(chunk.content, str) else "".join(p.get("text", "") for p in chunk.content)
 
 
 def _used(before: Usage, chunk: BaseMessage) -> Usage:

@@ -22,6 +22,8 @@ def replay(
         print_json(done)
     elif done.identical:
         typer.echo(f"Identical, bit for bit: the same chunks with the same scores from {done.snapshot_now}.")
+        if done.snapshot_now != done.snapshot_then:
+            typer.echo(f"The index has moved on since, from {done.snapshot_then}; nothing that was retrieved changed.")
     else:
         typer.echo("\n".join(done.differences))
     raise typer.Exit(0 if done.identical else 1)

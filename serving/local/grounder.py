@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from serving.local.reader import stems
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 NEGATION = re.compile(r"\b(?:not|no|never|none|nothing|neither|nor|cannot|without|\w+n[’']t)\b", re.I)
 OTHER_NUMBER = 0.3
-OTHER_POLARITY = 0.5
+OTHER_POLARITY = 0.4
 
 
 class LexicalGrounder:
@@ -28,8 +29,13 @@ class LexicalGrounder:
         if not said:
             return 0.0
         score = len(said & set(stems(quote))) / len(said)
-        if not set(NUMBER.findall(sentence)) <= set(NUMBER.findall(quote)):
+        if not _numbers(sentence) <= _numbers(quote):
             score *= OTHER_NUMBER
         if bool(NEGATION.search(sentence)) != bool(NEGATION.search(quote)):
             score *= OTHER_POLARITY
         return round(score, 4)
+
+
+def _numbers(text: str) -> set[str]:
+    """`1,950` and `1950` are one number."""
+    return {THOUSANDS.sub("", number) for number in NUMBER.findall(text)}

@@ -1,60 +1,68 @@
 """The embedded answerer: picks the sentences of retrieved chunks that answer the question, or says that none does.
 
-Scores mix meaning (cosine of the sentence with the question), words (share of the question's rare words that the sentence
-and its surroundings hold) and the kind of answer asked for. Weights and the threshold are fitted on questions with known
-answers: docs/decisions/0005-extractive-reader.md.
+Evidence is how close a sentence comes to the question in meaning (cosine, read under its headings) and in words (share of
+the question's rare words that it, its headings and its chunk hold); it is calibrated to the probability of being an answer.
+Preferences (the kind of answer asked for, names and numbers of the question, retrieval's order) only choose among sentences.
+How the weights were fitted, and what they reach: docs/decisions/0005-extractive-reader.md.
 """
 
+import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
 import snowballstemmer
+import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from data.records import Hit
-from data.sentences import sentence_spans
 from data.words import FUNCTION_WORDS
+from serving.local.quotable import Unit, headings, units
 
 Embed = Callable[[Sequence[str], str], NDArray[np.float32]]
 WORD = re.compile(r"\w+")
-ROW_OR_ITEM = re.compile(r"\s*(\||[-*+•]\s|\d{1,3}[.)]\s)")
-RULE = re.compile(r"[\s|:\-=]+")
-HEADING = re.compile(r"\s*#{1,6}\s")
-NUMBER_ASKED = re.compile(
-    r"\b(how (many|much|long|often|old|far|high|large)|when|what (year|date|time|percentage|price|amount)|which year)\b",
+IDENTIFIER = re.compile(r"\b(?=\w*\d)\w+\b")
+PARTS = re.compile(
+    r"(?:,\s*|\s+)and\s+(?=(?:how|what|when|where|which|who|whom|whose|why|by how|from when|until when|in which)\b)",
     re.I,
 )
-PERSON_ASKED = re.compile(r"\b(who|whom|whose)\b", re.I)
-NAME = re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][a-z]+")
+KINDS = Path(__file__).with_name("answer_kinds.yaml")
 DEMOTED = frozenset({"superseded", "outdated", "archived", "obsolete", "withdrawn"})
 
 
 class ReaderConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    shortlist: int = Field(12, ge=1)
+    shortlist: int = Field(16, ge=1)
     """Sentences whose meaning is compared; chosen by their words."""
     sentences: int = Field(3, ge=1)
     """Most sentences in one answer."""
-    keep_share: float = Field(0.9, gt=0, le=1)
-    """A further sentence joins the answer when its score is at least this share of the best one's."""
-    weight_meaning: float = 4.0
+    margin: float = Field(1.0, ge=0)
+    """A further sentence joins the answer when it ranks at most this far (log-odds) below the best one."""
+    weight_meaning: float = 5.1
     """Weight of the cosine between question and sentence."""
-    weight_words: float = 3.0
-    """Weight of the share of the question's rare words in the sentence, with its heading and chunk at a discount."""
-    weight_kind: float = 0.6
-    """Added when a number or a name was asked for and the sentence holds one."""
-    bias: float = -3.2
+    weight_words: float = 3.7
+    """Weight of the share of the question's rare words in the sentence."""
+    weight_context: float = 1.5
+    """Weight of that share in sentence, headings and chunk together."""
+    bias: float = -6.1
     """The log-odds of an answer at zero evidence."""
-    threshold: float = Field(0.5, ge=0, le=1)
-    """Least probability of being an answer; below it the answer is that we do not know."""
-    demotion: float = Field(1.0, ge=0)
+    prefer_kind: float = 0.8
+    """How much a sentence with the kind of answer asked for is preferred to one without."""
+    prefer_identifier: float = 0.8
+    """How much a sentence with the question's numbers and codes is preferred to one without."""
+    prefer_rank: float = 0.5
+    """How much retrieval's order counts, times log(rank)."""
+    demotion: float = Field(2.0, ge=0)
     """Taken off sentences of documents whose metadata calls them superseded or archived."""
+    threshold: float = Field(0.2, ge=0, le=1)
+    """Least probability of being an answer; below it the answer is that we do not know."""
 
 
 @dataclass(frozen=True)
@@ -78,85 +86,86 @@ class Draft:
 
 @dataclass(frozen=True)
 class _Candidate:
+    """`evidence` and `preference` are log-odds; evidence lacks meaning, which is added for the shortlist alone."""
+
     hit: Hit
-    start: int
-    end: int
-    text: str
-    words: float
-    bonus: float
+    unit: Unit
+    context: str
+    evidence: float
+    preference: float
 
 
 class ExtractiveReader:
-    """`embed(texts, kind)` returns unit rows; it is called twice a question at most."""
+    """`embed(texts, kind)` returns unit rows; it is called twice for each part of a question."""
 
     name = "assay-extractive"
 
     def __init__(self, embed: Embed, config: ReaderConfig | None = None) -> None:
         self._embed = embed
         self.config = config or ReaderConfig()
+        self.digest = hashlib.sha256(self.config.model_dump_json().encode() + KINDS.read_bytes()).hexdigest()
 
     def answer(self, question: str, hits: Sequence[Hit]) -> Draft:
         """The sentences that answer `question`, the best first; all of them from `hits`."""
-        shortlist = self._shortlist(question, hits)
-        if not shortlist:
-            return Draft((), 0.0)
-        vectors = self._embed([c.text for c in shortlist], "document")
-        cosines = vectors @ self._embed([question], "query")[0]
-        scored = [self._extract(c, float(cos)) for c, cos in zip(shortlist, cosines, strict=True)]
-        scored.sort(key=lambda e: -e.score)
-        best = scored[0].score
-        if best < self.config.threshold:
-            return Draft((), best)
-        floor = max(self.config.keep_share * best, self.config.threshold)
-        return Draft(_distinct([e for e in scored if e.score >= floor])[: self.config.sentences], best)
+        drafts = [self._answer(part, hits) for part in parts_of(question)]
+        extracts = _in_turn([draft.extracts for draft in drafts])
+        limit = max(self.config.sentences, len(drafts))
+        return Draft(_distinct(extracts)[:limit], max(draft.confidence for draft in drafts))
 
-    def _extract(self, c: _Candidate, cosine: float) -> Extract:
-        config = self.config
-        logit = config.bias + config.weight_meaning * cosine + config.weight_words * c.words + c.bonus
-        return Extract(c.hit, c.start, c.end, c.text, 1 / (1 + math.exp(-logit)))
+    def _answer(self, question: str, hits: Sequence[Hit]) -> Draft:
+        candidates = self._shortlist(question, hits)
+        if not candidates:
+            return Draft((), 0.0)
+        vectors = self._embed([f"{c.context}. {c.unit.said}" for c in candidates], "document")
+        cosines = vectors @ self._embed([question], "query")[0]
+        evidence = [
+            c.evidence + self.config.weight_meaning * float(x) for c, x in zip(candidates, cosines, strict=True)
+        ]
+        order = sorted(range(len(candidates)), key=lambda i: -(evidence[i] + candidates[i].preference))
+        best = evidence[order[0]] + candidates[order[0]].preference
+        kept = [i for i in order if evidence[i] + candidates[i].preference >= best - self.config.margin]
+        extracts = [_extract(candidates[i], _probability(evidence[i])) for i in kept]
+        sure = tuple(e for e in extracts if e.score >= self.config.threshold)
+        return Draft(sure, max(e.score for e in extracts))
 
     def _shortlist(self, question: str, hits: Sequence[Hit]) -> list[_Candidate]:
+        """The units that hold most of the question's words, told apart from those about it by their kind and rank."""
         asked = frozenset(stems(question))
-        spans = [(hit, start, end, hit.chunk.text[start:end]) for hit in hits for start, end in units(hit.chunk.text)]
-        if not asked or not spans:
+        found = [
+            (rank, hit, unit) for rank, hit in enumerate(hits, 1) for unit in units(hit.chunk) if not unit.is_title
+        ]
+        if not asked or not found:
             return []
-        held = [frozenset(stems(text)) for *_, text in spans]
-        rarity = {w: math.log(1 + len(held) / (1 + sum(w in h for h in held))) for w in asked}
+        config, kind = self.config, _kind_of(question)
+        identifiers = frozenset(stems(" ".join(IDENTIFIER.findall(question))))
+        held = [frozenset(stems(unit.said)) for *_, unit in found]
+        rarity = {w: math.log(1 + len(held) / (1 + sum(w in words for words in held))) for w in asked}
         total = sum(rarity.values())
-        around = {
-            id(hit): frozenset(stems(" ".join((hit.sources[0].title, *hit.chunk.heading_path, hit.chunk.text))))
-            for hit in hits
-        }
-        wants_number, wants_person = NUMBER_ASKED.search(question), PERSON_ASKED.search(question)
+        in_chunk = {hit.chunk.id: frozenset(stems(hit.chunk.text)) for hit in hits}
         out = []
-        for (hit, start, end, text), words in zip(spans, held, strict=True):
-            inside = sum(rarity[w] for w in asked & words)
-            nearby = sum(rarity[w] for w in (asked & around[id(hit)]) - words)
-            bonus = 0.0
-            if (wants_number and any(ch.isdigit() for ch in text)) or (wants_person and NAME.search(text)):
-                bonus = self.config.weight_kind
+        for (rank, hit, unit), words in zip(found, held, strict=True):
+            context = ". ".join(dict.fromkeys(filter(None, (hit.sources[0].title, *headings(hit.chunk), unit.heading))))
+            above = frozenset(stems(context))
+            inside = sum(rarity[w] for w in asked & words) / total
+            around = sum(rarity[w] for w in asked & (words | above | in_chunk[hit.chunk.id])) / total
+            evidence = config.bias + config.weight_words * inside + config.weight_context * around
+            preference = -config.prefer_rank * math.log(rank)
+            if kind is not None:
+                preference += config.prefer_kind * (1 if kind.search(unit.said) else -1)
+            if identifiers:
+                preference += config.prefer_identifier * (2 * len(identifiers & (words | above)) / len(identifiers) - 1)
             if str(hit.metadata.get("status", "")).lower() in DEMOTED:
-                bonus -= self.config.demotion
-            offset = hit.chunk.start
-            out.append(_Candidate(hit, offset + start, offset + end, text, (inside + 0.5 * nearby) / total, bonus))
-        out.sort(key=lambda c: -(self.config.weight_words * c.words + c.bonus))
-        return out[: self.config.shortlist]
+                preference -= config.demotion
+            out.append(_Candidate(hit, unit, context, evidence, preference))
+        out.sort(key=lambda c: -(c.evidence + c.preference))
+        return out[: config.shortlist]
 
 
-def units(text: str) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of what can be quoted on its own: sentences, list items, table rows; no headings or rules."""
-    begin = at = 0
-    for line in text.splitlines(keepends=True):
-        alone = bool(ROW_OR_ITEM.match(line)) or bool(HEADING.match(line)) or not line.strip()
-        if alone:
-            yield from sentence_spans(text, begin, at)
-            begin = at + len(line)
-            stripped = line.strip()
-            if stripped and not HEADING.match(line) and not RULE.fullmatch(stripped):
-                start = at + line.index(stripped)
-                yield start, start + len(stripped)
-        at += len(line)
-    yield from sentence_spans(text, begin, at)
+def parts_of(question: str) -> list[str]:
+    """The questions in one: "What does X cost, and who pays?". Later parts carry the first one's words, which they lean on."""
+    first, *others = PARTS.split(question)
+    topic = " ".join(w for w in WORD.findall(first) if w.lower() not in FUNCTION_WORDS)
+    return [first, *(f"{other} ({topic})" for other in others)]
 
 
 def stems(text: str) -> list[str]:
@@ -172,7 +181,34 @@ def _stem(word: str) -> str:
     return _STEMMER.stemWord(word)
 
 
-def _distinct(extracts: Sequence[Extract]) -> tuple[Extract, ...]:
+@cache
+def _kinds() -> tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]:
+    listed = yaml.safe_load(KINDS.read_text(encoding="utf-8"))["kinds"]
+    return tuple((re.compile(kind["asked"], re.I), re.compile(kind["holds"], re.I)) for kind in listed)
+
+
+def _kind_of(question: str) -> re.Pattern[str] | None:
+    """What an answer to `question` holds, when the question tells; its first such words count."""
+    found = ((match.start(), holds) for asked, holds in _kinds() if (match := asked.search(question)))
+    return min(found, key=lambda pair: pair[0], default=(0, None))[1]
+
+
+def _probability(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-log_odds))
+
+
+def _extract(c: _Candidate, score: float) -> Extract:
+    chunk, unit = c.hit.chunk, c.unit
+    return Extract(c.hit, chunk.start + unit.start, chunk.start + unit.end, chunk.text[unit.start : unit.end], score)
+
+
+def _in_turn(lists: Sequence[Sequence[Extract]]) -> Iterator[Extract]:
+    """The first of each, then the second of each, and so on."""
+    for rank in zip_longest(*lists):
+        yield from (extract for extract in rank if extract is not None)
+
+
+def _distinct(extracts: Iterator[Extract]) -> tuple[Extract, ...]:
     """Leave out repetitions: the same words from another document, or an overlapping stretch of the same one."""
     kept: list[Extract] = []
     seen: set[frozenset[str]] = set()
