@@ -166,9 +166,9 @@ export class Turn {
 function hitRow(hit, rank, stages) {
   const { chunk, sources } = hit;
   const title = sources[0]?.title || chunk.document_id;
-  const path = chunk.heading_path.join(" › ");
+  const path = chunk.heading_path.filter((heading, n) => n > 0 || heading !== title).join(" › ");
   const also = sources.length > 1 ? `also in ${sources.slice(1).map((s) => s.title).join(", ")}` : "";
-  const text = el("details", { class: "chunk" }, el("summary", {}, path || "Text"), el("p", {}, chunk.text));
+  const text = el("details", { class: "chunk" }, el("summary", {}, path || "Read it"), el("p", {}, chunk.text));
   return el(
     "tr",
     {},
