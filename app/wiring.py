@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from app.assay import Assay
     from app.rag import Rag
+    from app.rollout import AnswerRollout
     from serving.llm import Generator
+    from serving.registry import AdapterRegistry
 
 VERSION = "0.1.0"
 
@@ -47,6 +49,7 @@ def open_assay(settings: Settings) -> "Assay":
             search=settings.search,
             var=settings.var,
             make_rag=lambda assay: build_rag(settings, assay),
+            rollout=build_rollout(settings, database),
         )
     )
 
@@ -106,6 +109,29 @@ def build_rag(settings: Settings, assay: "Assay") -> "Rag":
             depth=settings.search.rerank if reranker else 0,
         )
     )
+
+
+def build_rollout(settings: Settings, database: Database) -> "AnswerRollout | None":
+    """Adapters answer where there is a server that has them loaded."""
+    if not settings.llm.base_url:
+        return None
+    from app.rollout import AnswerRollout, Generators
+    from serving.rollout.engine import RolloutEngine
+
+    def build(ref: str) -> "Generator":
+        from serving.llm import build_generator as build_one
+
+        return build_one(settings.llm.model_copy(update={"model": ref}))
+
+    return AnswerRollout(RolloutEngine(database, settings.rollout), Generators(build))
+
+
+def build_registry(settings: Settings) -> "AdapterRegistry":
+    try:
+        from serving.registry_mlflow import MlflowRegistry
+    except ImportError as error:
+        raise MissingExtra("mlflow", extra="finetune") from error
+    return MlflowRegistry(settings.mlflow)
 
 
 def build_generator(settings: Settings) -> "Generator | None":

@@ -11,11 +11,13 @@ from app.api.access import Reader
 from app.api.chat_shape import ChatCompletion, ChatMessage, ChatRequest, completion
 from app.api.chat_stream import AnswerStream, ChatFrames
 from app.api.replies import json_reply
-from app.api.service import DEFAULT_MODEL, Served, Service
+from app.api.service import DEFAULT_MODEL, EXTRACTIVE_MODEL, Served, Service
 from app.api.wire import check_k, check_question
 from app.api.workers import Steps, until_disconnect
+from app.rollout import headers
 from data.errors import InvalidInput, ModelUnavailable, NotFound
 from data.records import Answer, AnswerEvent, EventType, Principal
+from serving.rollout.state import Route
 
 router = APIRouter(prefix="/v1", tags=["answers"])
 STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
@@ -29,22 +31,39 @@ async def chat_completions(
 
     With `stream`: events `retrieval`, `message`, `citation` and `final`, each a `chat.completion.chunk`.
     """
+    route = _route(body, principal, served)
     if body.stream:
         frames = ChatFrames(body.model, includes_usage=body.includes_usage)
-        return AnswerStream(served, Steps(served.workers, _ask(body, principal, served)), frames)
-    answer, snapshot_id = await answered(body, request, principal, served)
-    return json_reply(completion(answer, snapshot_id, body.model))
+        response = AnswerStream(served, Steps(served.workers, _ask(body, principal, served, route)), frames)
+        response.headers.update(headers(route))
+        return response
+    answer, snapshot_id = await answered(body, request, principal, served, route)
+    return json_reply(completion(answer, snapshot_id, body.model), headers=headers(route))
 
 
 async def answered(
-    body: ChatRequest, request: Request, principal: Principal, served: Service
+    body: ChatRequest, request: Request, principal: Principal, served: Service, route: Route | None = None
 ) -> tuple[Answer, str]:
     """The whole answer and the snapshot it came from. The work stops when the client goes away."""
-    steps = Steps(served.workers, _ask(body, principal, served))
+    steps = Steps(served.workers, _ask(body, principal, served, route))
     return await until_disconnect(request.receive, _collect(served, steps))
 
 
-def _ask(body: ChatRequest, principal: Principal, served: Service) -> Callable[[], Iterator[AnswerEvent]]:
+def _route(body: ChatRequest, principal: Principal, served: Service) -> Route | None:
+    """The adapter's release that answers, if one does: chosen once, so that headers and answer agree."""
+    rollout = served.product.rollout
+    if rollout is None or body.model == EXTRACTIVE_MODEL:
+        return None
+    return rollout.route(principal, body.collection, _named(body), body.user or "")
+
+
+def _named(body: ChatRequest) -> str:
+    return "" if body.model == DEFAULT_MODEL else body.model
+
+
+def _ask(
+    body: ChatRequest, principal: Principal, served: Service, route: Route | None
+) -> Callable[[], Iterator[AnswerEvent]]:
     """The call that answers. Raises: InvalidInput, NotFound for an unknown model."""
     if body.model not in served.models:
         raise ModelNotFound(
@@ -54,6 +73,10 @@ def _ask(body: ChatRequest, principal: Principal, served: Service) -> Callable[[
     options: dict[str, Any] = {}
     if history and body.conversation_id is None:
         options["history"] = history[-served.config.max_history_messages :]
+    if route is not None:
+        options["route"] = route
+    if body.user:
+        options["user"] = body.user
     return partial(
         served.assay.ask,
         check_question(question, served.config, field="messages"),
@@ -64,7 +87,7 @@ def _ask(body: ChatRequest, principal: Principal, served: Service) -> Callable[[
         conversation_id=body.conversation_id,
         strict=body.strict,
         mode=body.mode,
-        model="" if body.model == DEFAULT_MODEL else body.model,
+        model=_named(body),
         **options,
     )
 

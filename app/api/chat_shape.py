@@ -40,6 +40,8 @@ class ChatRequest(OpenRequest):
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     n: Literal[1] | None = 1
+    user: Name | None = None
+    """The end user behind a shared key: the same user meets the same version of an adapter on trial."""
     collection: Name | None = None
     """Search this collection only."""
     filters: Filters = ()

@@ -28,7 +28,8 @@ class ModelList(BaseModel):
 
 @router.get("/models", response_model=ModelList)
 async def list_models(_: Reader, served: Served) -> Response:
-    """`assay` answers as configured, `assay-extractive` without a language model; then configured models."""
+    """`assay` answers as configured, `assay-extractive` without a language model; then configured models and
+    adapters, each by name (the version that is live for the caller) and by name@version."""
     return json_reply({"object": "list", "data": [_model(name) for name in served.models]})
 
 

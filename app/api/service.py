@@ -16,6 +16,7 @@ from data.records import Answer
 
 if TYPE_CHECKING:
     from app.assay import Assay
+    from app.rollout import AnswerRollout
 
 log = structlog.get_logger("assay.service")
 DEFAULT_MODEL = "assay"
@@ -31,6 +32,8 @@ class Product:
     keys: KeyStore
     models: tuple[str, ...] = ()
     """Ids of configured language models, besides `assay` and `assay-extractive`."""
+    rollout: "AnswerRollout | None" = None
+    """Adapters that answer for a model, a collection or a tenant."""
     embedder: Callable[[], str] = lambda: "assay-embedder"
     """Names the active embedding model."""
     checks: Mapping[str, Callable[[], None]] = field(default_factory=dict)
@@ -53,7 +56,8 @@ class Service:
 
     @property
     def models(self) -> tuple[str, ...]:
-        return (DEFAULT_MODEL, EXTRACTIVE_MODEL, *self.product.models)
+        adapters = self.product.rollout.models() if self.product.rollout else ()
+        return (DEFAULT_MODEL, EXTRACTIVE_MODEL, *self.product.models, *adapters)
 
     async def admit(self, request: Request) -> Caller:
         """Raises: Unauthenticated, Forbidden, Overloaded."""

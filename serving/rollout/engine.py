@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
 
 from data.database import Database
 from data.errors import AssayError
+from serving.rollout.config import RolloutConfig
 from serving.rollout.judge import Judge, Move
 from serving.rollout.outcomes import OutcomeStore, RolloutOutcome
 from serving.rollout.state import Candidate, RolloutState, Route, Stage, routed
@@ -22,21 +22,6 @@ log = structlog.get_logger("assay.rollout")
 AUTOMATIC = "sequential test"
 """Who moved, in the history of moves that nobody made by hand."""
 PENDING_LIMIT = 10_000
-
-
-class RolloutConfig(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    poll_s: float = Field(0.25, gt=0, le=1)
-    """How often each process asks whether a rollout has changed; a rollback is in force everywhere within this time."""
-    judge_s: float = Field(1.0, gt=0)
-    """How often the evidence of running trials is weighed."""
-    slow_s: float = Field(10.0, gt=0)
-    """An answer that takes longer counts as slow."""
-    shadow_workers: int = Field(1, ge=1)
-    """Threads that ask shadow releases in the background."""
-    shadow_queue: int = Field(32, ge=1)
-    """Requests that wait for a shadow's answer; further ones are not mirrored, and counted."""
 
 
 class RolloutEngine:

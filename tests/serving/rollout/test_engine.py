@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.rollout.engine import AUTOMATIC, RolloutConfig, RolloutEngine
+from serving.rollout.config import RolloutConfig
+from serving.rollout.engine import AUTOMATIC, RolloutEngine
 from serving.rollout.policy import Metric, RolloutPolicy, Unit
 from serving.rollout.state import Release, Stage
 from tests.serving.rollout.conftest import ANNA
