@@ -36,10 +36,8 @@ class MlflowRegistry:
     def folder(self, adapter: RegisteredAdapter) -> Path:
         """Files of a local store are used where they lie; those of a remote one are downloaded."""
         try:
-            uri = f"models:/{adapter.name}/{adapter.version}"
-            return Path(
-                mlflow.artifacts.download_artifacts(artifact_uri=uri, tracking_uri=self._uri, registry_uri=self._uri)
-            )
+            uri = self._client.get_model_version_download_uri(adapter.name, adapter.version)
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, tracking_uri=self._uri))
         except (MlflowException, OSError) as error:
             raise InfrastructureError(
                 f"The files of {adapter.ref} cannot be had from {adapter.source}: {error}.",
