@@ -33,6 +33,9 @@ PARTS = re.compile(
     re.I,
 )
 KINDS = Path(__file__).with_name("answer_kinds.yaml")
+CARRIED = re.compile(r"\?\s*\(([^()]*)\)$")
+CARRIED_WEIGHT = 0.3
+"""Words that a question leans on, put behind it in brackets, count less than what it asks anew."""
 DEMOTED = frozenset({"superseded", "outdated", "archived", "obsolete", "withdrawn"})
 
 
@@ -140,6 +143,10 @@ class ExtractiveReader:
         identifiers = frozenset(stems(" ".join(IDENTIFIER.findall(question))))
         held = [frozenset(stems(unit.said)) for *_, unit in found]
         rarity = {w: math.log(1 + len(held) / (1 + sum(w in words for words in held))) for w in asked}
+        carried = frozenset(stems(match[1] if (match := CARRIED.search(question)) else "")) - frozenset(
+            stems(CARRIED.sub("", question))
+        )
+        rarity |= {w: CARRIED_WEIGHT * rarity[w] for w in carried}
         total = sum(rarity.values())
         in_chunk = {hit.chunk.id: frozenset(stems(hit.chunk.text)) for hit in hits}
         out = []
@@ -165,7 +172,7 @@ def parts_of(question: str) -> list[str]:
     """The questions in one: "What does X cost, and who pays?". Later parts carry the first one's words, which they lean on."""
     first, *others = PARTS.split(question)
     topic = " ".join(w for w in WORD.findall(first) if w.lower() not in FUNCTION_WORDS)
-    return [first, *(f"{other} ({topic})" for other in others)]
+    return [first, *(f"{other.rstrip('?')}? ({topic})" for other in others)]
 
 
 def stems(text: str) -> list[str]:
