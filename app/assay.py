@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.encoders import Encoders, EncoderSpec
-from app.receipts import ReceiptStore, Replay, replayed
+from app.receipts import ReceiptStore, Replay, citations, replayed, without
 from data.database import Database
-from data.errors import DeadlineExceeded, InvalidInput, RefusedDocument
+from data.errors import DeadlineExceeded, InvalidInput, NotFound, RefusedDocument
 from data.folder import FoundFile, Refusal, find_files, is_gone, safe_name
 from data.reading import ReadDocument, Reader, file_sha256, unreadable
 from data.records import EVERYONE, AnswerEvent, Chunk, Document, Groups, Principal, Query, Receipt, Scalar, SearchResult
@@ -141,8 +141,15 @@ class Assay:
         return self.stores.make_rag(self)
 
     def receipt(self, identity: str, principal: Principal) -> Receipt:
-        """Raises: NotFound."""
-        return self.receipts.get(identity, principal, any_subject=principal.subject == OPERATOR)
+        """An answer's receipt, without what it quotes from documents that are closed to `principal` by now.
+
+        Raises: NotFound.
+        """
+        if principal.subject == OPERATOR:
+            return self.receipts.get(identity, principal, any_subject=True)
+        receipt = self.receipts.get(identity, principal)
+        quoted = {citation.document_id for citation in citations(receipt.answer)}
+        return without(receipt, [d for d in sorted(quoted) if not self._reads(d, principal)])
 
     def replay(self, identity: str, principal: Principal) -> Replay:
         """Repeat an answer's retrieval with the rights that the caller has now. Raises: NotFound."""
@@ -233,6 +240,12 @@ class Assay:
 
     def document(self, identity: str, principal: Principal) -> Document:
         return self.catalog.document(identity, principal)
+
+    def _reads(self, identity: str, principal: Principal) -> bool:
+        try:
+            return bool(self.document(identity, principal))
+        except NotFound:
+            return False
 
     def chunks(self, identity: str, principal: Principal) -> list[Chunk]:
         return self.catalog.chunks_of(identity, principal)

@@ -223,6 +223,13 @@ def blame(a: Receipt, b: Receipt) -> list[Difference]:
     return [Difference(component=name, before=x, after=y) for name, (x, y) in pairs.items() if x != y]
 
 
+def without(receipt: Receipt, document_ids: Sequence[str]) -> Receipt:
+    """The receipt without what it quotes from these documents, sealed anew; itself when there are none."""
+    for identity in document_ids:
+        receipt = _blanked(receipt, identity)
+    return seal(receipt) if document_ids else receipt
+
+
 class ReceiptStore:
     def __init__(self, database: Database) -> None:
         self._database = database
