@@ -162,8 +162,8 @@ class Ingester:
 def embed_missing(catalog: Catalog, embedder: Embedder, *, batch: int = 256) -> Iterator[int]:
     """Give every chunk a vector of `embedder` that lacks one; yields the number done so far. Resumable."""
     done = 0
-    while rows := catalog.without_vector(embedder.id, batch):
+    while rows := catalog.feed.without_vector(embedder.id, batch):
         vectors = embedder.embed([text for _, text in rows]).astype(np.float16)
-        catalog.add_vectors(embedder.id, {i: v.tobytes() for (i, _), v in zip(rows, vectors, strict=True)})
+        catalog.feed.add_vectors(embedder.id, {i: v.tobytes() for (i, _), v in zip(rows, vectors, strict=True)})
         done += len(rows)
         yield done
