@@ -122,11 +122,12 @@ class _InBackground:
 
 def _load(assay: "Assay", with_sample: bool) -> None:
     assay.start()
-    if with_sample and not assay.catalog.n_chunks():
-        from app.sample import ingest_sample
+    if with_sample:
+        from app.sample import ingest_sample, is_wanted
 
-        print("Ingesting the sample corpus (once) ...", file=sys.stderr)
-        ingest_sample(assay, SAMPLES)
+        if is_wanted(assay):
+            print("Ingesting the sample corpus (once) ...", file=sys.stderr)
+            ingest_sample(assay, SAMPLES)
 
 
 def _welcome(settings: Settings, assay: "Assay", seconds: float) -> None:

@@ -1,17 +1,14 @@
 """Documents, chunks and vectors in the database: every read and write of them goes through `Catalog`.
 
-Knows nothing of indexes; they follow the catalog through `changes_since`. Every public read takes the principal.
+Knows nothing of indexes; they follow the catalog through its `feed`. Every public read takes the principal.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, select, update
 
 from data.database import Database, Write
 from data.errors import InvalidInput, NotFound
@@ -19,7 +16,6 @@ from data.records import (
     EVERYONE,
     Chunk,
     Document,
-    Filter,
     Groups,
     Hit,
     Principal,
@@ -29,12 +25,12 @@ from data.records import (
     StageScore,
 )
 from data.tables import chunks, contents, documents, scopes, tombstones, vectors
+from retrieval.access import Access, AccessResolver, allowed_scopes
 from retrieval.chunking import Piece, embedding_text
-from retrieval.filters import condition
+from retrieval.index_feed import IndexFeed
 
 ID_LENGTH = 16
 SQL_BATCH = 500
-CHANGES_AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
@@ -77,54 +73,6 @@ class DocumentSummary:
     ingested_at: datetime
 
 
-@dataclass(frozen=True)
-class Access:
-    """What one principal may see under one query's collection and filters. None means no restriction at all."""
-
-    key: tuple[Any, ...]
-    scopes: frozenset[int] | None
-    contents: NDArray[np.int64] | None
-    filters: tuple[Filter, ...] = ()
-    sees: Select | None = None
-
-
-@dataclass(frozen=True)
-class IndexedChunk:
-    """A chunk as indexes need it."""
-
-    id: int
-    content_id: int
-    scopes: tuple[int, ...]
-    heading: str
-    text: str
-    vector: bytes | None
-    """float16; None while a newly chosen embedder has not reached this chunk."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Parallel arrays: row i is chunk `chunk_ids[i]` of content `content_ids[i]`."""
-
-    chunk_ids: NDArray[np.int64]
-    content_ids: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.chunk_ids)
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What happened after one generation, up to and including `generation`."""
-
-    generation: int
-    removed: tuple[int, ...]
-    chunks: tuple[IndexedChunk, ...]
-
-    @property
-    def touched(self) -> set[int]:
-        return set(self.removed) | {c.content_id for c in self.chunks}
-
-
 def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -139,7 +87,8 @@ class Catalog:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._access: dict[tuple[Any, ...], Access] = {}
+        self.feed = IndexFeed(database)
+        self._resolver = AccessResolver(database)
 
     # -- writing
 
@@ -293,39 +242,9 @@ class Catalog:
         row = {"tenant": tenant, "collection": collection, "groups": names, "groups_key": key}
         return c.execute(insert(scopes).values(row)).inserted_primary_key[0]
 
-    # -- access
-
     def access(self, query: Query, generation: int) -> Access:
-        """Resolve what `query` may see. Cached per generation: rights change only through writes."""
-        p = query.principal
-        key = (generation, p.tenant, p.effective_groups, query.collection, query.filters)
-        if (cached := self._access.get(key)) is not None:
-            return cached
-        with self.database.read() as c:
-            allowed, n_scopes = self._allowed_scopes(c, p, query.collection)
-            visible = documents.c.scope_id.in_(allowed)
-            if len(allowed) == n_scopes and not query.filters:
-                found = Access(key, None, None, sees=visible)
-            else:
-                sees = and_(visible, *(condition(f) for f in query.filters))
-                rows = c.execute(select(documents.c.content_id).where(sees).distinct()).scalars().all()
-                found = Access(key, frozenset(allowed), np.unique(np.array(rows, np.int64)), query.filters, sees)
-        if len(self._access) >= 256:
-            self._access.clear()
-        self._access[key] = found
-        return found
-
-    def _allowed_scopes(self, c: Connection, p: Principal, collection: str | None) -> tuple[list[int], int]:
-        rows = c.execute(select(scopes.c.id, scopes.c.tenant, scopes.c.collection, scopes.c.groups)).all()
-        groups = p.effective_groups
-        allowed = [
-            r.id
-            for r in rows
-            if r.tenant == p.tenant
-            and (collection is None or r.collection == collection)
-            and not groups.isdisjoint(r.groups)
-        ]
-        return allowed, len(rows)
+        """What `query` may see in the state of `generation`."""
+        return self._resolver.resolve(query, generation)
 
     # -- reading
 
@@ -404,7 +323,7 @@ class Catalog:
             raise InvalidInput(f"limit is {limit}; allowed are 1 to 1000.", field="limit")
         n_chunks = select(func.count()).where(chunks.c.content_id == documents.c.content_id).scalar_subquery()
         with self.database.read() as c:
-            allowed, _ = self._allowed_scopes(c, principal, collection)
+            allowed, _ = allowed_scopes(c, principal, collection)
             rows = c.execute(
                 select(documents, scopes.c.groups, n_chunks.label("n_chunks"))
                 .join(scopes, scopes.c.id == documents.c.scope_id)
@@ -418,7 +337,7 @@ class Catalog:
     def collections(self, principal: Principal) -> dict[str, int]:
         """Names of the collections the principal can see anything in, with their number of visible documents."""
         with self.database.read() as c:
-            allowed, _ = self._allowed_scopes(c, principal, None)
+            allowed, _ = allowed_scopes(c, principal, None)
             rows = c.execute(
                 select(documents.c.collection, func.count())
                 .where(documents.c.scope_id.in_(allowed))
@@ -438,119 +357,6 @@ class Catalog:
                 )
             ).all()
         return {row.uri: row.id for row in rows}
-
-    # -- what indexes follow
-
-    def n_chunks(self) -> int:
-        with self.database.read() as c:
-            return c.execute(select(func.count()).select_from(chunks)).scalar_one()
-
-    def n_vectors(self, embedder: str) -> int:
-        with self.database.read() as c:
-            return c.execute(
-                select(func.count()).select_from(vectors).where(vectors.c.embedder == embedder)
-            ).scalar_one()
-
-    def chunk_ids(self) -> set[int]:
-        with self.database.read() as c:
-            return set(c.execute(select(chunks.c.id)).scalars())
-
-    def without_vector(self, embedder: str, limit: int) -> list[tuple[int, str]]:
-        """Return up to `limit` (chunk id, text to embed) that have no vector of this embedder."""
-        has = exists().where(vectors.c.chunk_id == chunks.c.id, vectors.c.embedder == embedder)
-        title = (
-            select(documents.c.title)
-            .where(documents.c.content_id == chunks.c.content_id)
-            .order_by(documents.c.ingested_at, documents.c.id)
-            .limit(1)
-            .scalar_subquery()
-        )
-        with self.database.read() as c:
-            rows = c.execute(
-                select(chunks.c.id, chunks.c.heading_path, chunks.c.text, title.label("title"))
-                .where(~has)
-                .order_by(chunks.c.id)
-                .limit(limit)
-            ).all()
-        return [(r.id, embedding_text(r.title or "", tuple(r.heading_path), r.text)) for r in rows]
-
-    def add_vectors(self, embedder: str, blobs: dict[int, bytes]) -> None:
-        """Add vectors beside those of other embedders; skips chunks that left meanwhile or have theirs."""
-        with self.database.append() as c:
-            has = exists().where(vectors.c.chunk_id == chunks.c.id, vectors.c.embedder == embedder)
-            present = c.execute(select(chunks.c.id).where(chunks.c.id.in_(list(blobs)), ~has)).scalars().all()
-            rows = [{"chunk_id": i, "embedder": embedder, "vector": blobs[i]} for i in present]
-            if rows:
-                c.execute(insert(vectors), rows)
-
-    def matrix(self, embedder: str, dim: int) -> tuple[int, Rows, NDArray[np.float16]]:
-        """Return (generation, rows, float16 [n, dim]): every vector of one embedder, ordered by chunk id."""
-        with self.database.read() as c:
-            newest = self.database.generation_in(c)
-            n = c.execute(select(func.count()).select_from(vectors).where(vectors.c.embedder == embedder)).scalar_one()
-            rows = Rows(np.empty(n, np.int64), np.empty(n, np.int64))
-            matrix = np.empty((n, dim), np.float16)
-            found = c.execution_options(yield_per=4096).execute(
-                select(chunks.c.id, chunks.c.content_id, vectors.c.vector)
-                .join(vectors, vectors.c.chunk_id == chunks.c.id)
-                .where(vectors.c.embedder == embedder)
-                .order_by(chunks.c.id)
-            )
-            at = 0
-            for row in found:
-                rows.chunk_ids[at], rows.content_ids[at] = row.id, row.content_id
-                matrix[at] = np.frombuffer(row.vector, np.float16)
-                at += 1
-        return newest, Rows(rows.chunk_ids[:at], rows.content_ids[:at]), matrix[:at]
-
-    def changes_since(self, generation: int, embedder: str, *, until: int | None = None) -> Changes:
-        """What an index that covers `generation` lacks, oldest first: at most some `CHANGES_AT_ONCE` contents a call.
-
-        A follower passes `until`, the newest generation it may see. Call again until the generation stops moving.
-        """
-        with self.database.read() as c:
-            newest = self.database.generation_in(c) if until is None else until
-            if newest <= generation:
-                return Changes(generation, (), ())
-            step = c.execute(
-                select(contents.c.generation)
-                .where(contents.c.generation > generation)
-                .order_by(contents.c.generation)
-                .offset(CHANGES_AT_ONCE)
-                .limit(1)
-            ).scalar_one_or_none()
-            newest = min(newest, step or newest)
-            removed = c.execute(
-                select(tombstones.c.content_id).where(
-                    tombstones.c.generation > generation, tombstones.c.generation <= newest
-                )
-            ).scalars()
-            window = and_(contents.c.generation > generation, contents.c.generation <= newest)
-            return Changes(newest, tuple(removed), tuple(self._indexed(c, window, embedder)))
-
-    def _indexed(self, c: Connection, window: Any, embedder: str) -> Iterator[IndexedChunk]:
-        held = c.execute(
-            select(documents.c.content_id, documents.c.scope_id, documents.c.title)
-            .join(contents, contents.c.id == documents.c.content_id)
-            .where(window)
-            .order_by(documents.c.ingested_at, documents.c.id)
-        )
-        seen_in: dict[int, set[int]] = {}
-        titles: dict[int, str] = {}
-        for content_id, scope_id, title in held:
-            seen_in.setdefault(content_id, set()).add(scope_id)
-            titles.setdefault(content_id, title)
-        rows = c.execute(
-            select(chunks.c.id, chunks.c.content_id, chunks.c.heading_path, chunks.c.text, vectors.c.vector)
-            .join(contents, contents.c.id == chunks.c.content_id)
-            .outerjoin(vectors, and_(vectors.c.chunk_id == chunks.c.id, vectors.c.embedder == embedder))
-            .where(window)
-            .order_by(chunks.c.id)
-        )
-        for row in rows:
-            heading = " > ".join(dict.fromkeys((titles.get(row.content_id, ""), *row.heading_path))).strip(" >")
-            found = tuple(sorted(seen_in.get(row.content_id, ())))
-            yield IndexedChunk(row.id, row.content_id, found, heading, row.text, row.vector)
 
 
 def _chunk(row: Row, identity: str, version: int) -> Chunk:

@@ -19,10 +19,11 @@ import numpy as np
 import structlog
 
 from data.errors import IndexDamaged, InfrastructureError
-from retrieval.catalog import Catalog, Changes, Rows
+from retrieval.catalog import Catalog
 from retrieval.config import IndexConfig
 from retrieval.dense_index import DenseIndex, build_dense
 from retrieval.errands import MERGE, REBUILD_LEXICAL, Errands
+from retrieval.index_feed import Changes, Rows
 from retrieval.lexical_index import LexicalIndex, LexicalRow
 from retrieval.snapshot import Delta, Snapshot
 
@@ -164,7 +165,7 @@ class Keeper:
         with self._lock:
             snapshot = self.catch_up()
             return Agreement(
-                frozenset(self.catalog.chunk_ids()),
+                frozenset(self.catalog.feed.chunk_ids()),
                 frozenset(snapshot.chunk_ids()),
                 frozenset(snapshot.lexical.chunk_ids()),
             )
@@ -196,7 +197,7 @@ class Keeper:
 
     def _advanced(self, snapshot: Snapshot, until: int | None = None) -> Snapshot:
         while True:
-            changes = self.catalog.changes_since(snapshot.generation, snapshot.embedder, until=until)
+            changes = self.catalog.feed.changes_since(snapshot.generation, snapshot.embedder, until=until)
             if changes.generation <= snapshot.generation:
                 return snapshot
             if self.is_owner:
@@ -266,7 +267,7 @@ class Keeper:
         with self._merging:
             token = self._errands.wanted(MERGE)
             embedder, dim = self.active()
-            generation, rows, vectors = self.catalog.matrix(embedder, dim)
+            generation, rows, vectors = self.catalog.feed.matrix(embedder, dim)
             name = f"dense-{generation}-{os.urandom(4).hex()}" if len(rows.chunk_ids) else ""
             if name:
                 build_dense(vectors, rows.chunk_ids, self.config.dense, self.folder / name)
@@ -316,7 +317,7 @@ class Keeper:
         name = f"lexical-{os.urandom(4).hex()}"
         index = LexicalIndex.open(self.folder / name, writable=True)
         covered = 0
-        while (changes := self.catalog.changes_since(covered, "")).generation > covered:
+        while (changes := self.catalog.feed.changes_since(covered, "")).generation > covered:
             index.add(LexicalRow(c.id, c.content_id, c.scopes, c.heading, c.text) for c in changes.chunks)
             covered = changes.generation
         index.commit()
@@ -324,14 +325,14 @@ class Keeper:
         return index
 
     def _check_lexical(self) -> None:
-        if self.is_owner and self.snapshot().lexical.n_docs != self.catalog.n_chunks():
+        if self.is_owner and self.snapshot().lexical.n_docs != self.catalog.feed.n_chunks():
             log.warning("index.lexical_rebuilt", reason="its number of chunks differs from the database's")
             self._rebuild_lexical()
 
     # -- dense
 
     def _is_large(self) -> bool:
-        return self.catalog.n_vectors(self.active()[0]) > 4 * self.config.merge_at_rows
+        return self.catalog.feed.n_vectors(self.active()[0]) > 4 * self.config.merge_at_rows
 
     def _open_dense(self) -> Snapshot:
         embedder, dim = self.active()

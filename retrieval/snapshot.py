@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.catalog import Access, Changes, Rows
+from retrieval.access import Access
 from retrieval.embedding import Vectors
+from retrieval.index_feed import Changes, Rows
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]

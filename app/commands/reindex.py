@@ -30,7 +30,7 @@ def reindex(
                 assay.keeper.rebuild_lexical()
             else:
                 with _progress(console) as progress:
-                    task = progress.add_task("Embedding", total=assay.catalog.n_chunks())
+                    task = progress.add_task("Embedding", total=assay.catalog.feed.n_chunks())
                     for done in assay.change_embedder("" if embedder == "default" else embedder):
                         progress.update(task, completed=done)
             console.print(f"Ready: {assay.keeper.snapshot().n_chunks} chunks, embedder {assay.embedder.id}.")

@@ -80,7 +80,7 @@ def test_only_changed_chunks_are_embedded_again(assay, folder):
     assert len(embedder.texts) == 1
     assert found(assay, "renamed11") == ["long.txt"]
     assert found(assay, "subject11") == []
-    assert assay.catalog.n_chunks() == n_first
+    assert assay.catalog.feed.n_chunks() == n_first
     assert assay.keeper.agreement().holds
 
 
@@ -153,7 +153,7 @@ def test_the_same_text_under_two_names_is_stored_once_and_each_source_keeps_its_
     ingested(assay, tmp_path / "secret.txt", groups=frozenset({"board"}))
     ingested(assay, tmp_path / "third.txt", groups=frozenset({"staff"}))
     assert embedder.texts == []
-    assert assay.catalog.n_chunks() == 1
+    assert assay.catalog.feed.n_chunks() == 1
     assert found(assay, "walnuts") == ["open.txt"]
     assert sorted(found(assay, "walnuts", "board")) == ["open.txt", "secret.txt"]
     assert sorted(found(assay, "walnuts", "board", "staff")) == ["open.txt", "secret.txt", "third.txt"]
@@ -171,14 +171,14 @@ def test_deleting_one_of_two_sources_keeps_the_other_with_its_rights(assay, tmp_
     assert found(assay, "walnuts", "board") == ["secret.txt"]
     assay.delete(ids["secret"], Principal(groups=frozenset({"board"})))
     assert found(assay, "walnuts", "board") == []
-    assert assay.catalog.n_chunks() == 0
+    assert assay.catalog.feed.n_chunks() == 0
     assert assay.keeper.agreement().holds
 
 
 def test_equal_texts_of_two_tenants_are_stored_apart(assay, folder):
     ingested(assay, folder / "a.txt")
     ingested(assay, folder / "a.txt", tenant="other")
-    assert assay.catalog.n_chunks() == 2
+    assert assay.catalog.feed.n_chunks() == 2
     hits = assay.search(Query(text="apples", principal=Principal(tenant="other"))).hits
     assert [len(hit.sources) for hit in hits] == [1]
 
@@ -247,7 +247,7 @@ def test_an_interrupted_ingest_goes_on_where_it_was(assay, tmp_path):
     assert sum(statuses.values()) == 200
     assay.settle()
     assert assay.keeper.agreement().holds
-    assert assay.catalog.n_chunks() == 200
+    assert assay.catalog.feed.n_chunks() == 200
 
 
 def test_an_upload_is_searchable_when_it_returns_and_again_is_unchanged(assay):
@@ -273,7 +273,7 @@ def test_the_embedding_model_changes_while_searches_and_writes_go_on(assay, fold
     assert assay.embedder.dim == 128
     hits = assay.search(Query(text="written during the change", mode="dense", k=1)).hits
     assert Path(hits[0].sources[0].uri).name == "late.txt"
-    assert assay.catalog.n_vectors("hashing-64") == 0
+    assert assay.catalog.feed.n_vectors("hashing-64") == 0
     assert assay.keeper.agreement().holds
     assert ingested(assay, folder) == {"a.txt": "unchanged", "b.txt": "unchanged", "c.md": "unchanged"}
 

@@ -12,7 +12,7 @@ def test_equal_texts_are_stored_once_and_cited_by_each_source_that_may_be_seen(l
     library.add({"a": "the coffee machine is on floor three"}, tenant="acme", groups=["engineering"])
     library.add({"b": "the coffee machine is on floor three"}, tenant="acme", groups=["people"])
     library.add({"c": "the coffee machine is on floor three"}, tenant="acme", groups=["engineering", "people"])
-    assert library.catalog.n_chunks() == 1
+    assert library.catalog.feed.n_chunks() == 1
     seen = [{s.uri for s in library.search("coffee machine", principal=p).hits[0].sources} for p in (ANNA, BEN)]
     assert seen == [{"a", "c"}, {"b", "c"}]
 
@@ -20,7 +20,7 @@ def test_equal_texts_are_stored_once_and_cited_by_each_source_that_may_be_seen(l
 def test_equal_texts_of_two_tenants_are_stored_apart(library):
     library.add({"a": "same words"}, tenant="acme")
     library.add({"a": "same words"}, tenant="globex")
-    assert library.catalog.n_chunks() == 2
+    assert library.catalog.feed.n_chunks() == 2
 
 
 def test_removing_one_of_two_sources_keeps_the_text_for_the_other(library):
@@ -29,7 +29,7 @@ def test_removing_one_of_two_sources_keeps_the_text_for_the_other(library):
     assert library.found("shared text") == ["b"]
     library.remove("b")
     assert library.found("shared text") == []
-    assert library.catalog.n_chunks() == 0
+    assert library.catalog.feed.n_chunks() == 0
 
 
 def test_an_update_replaces_text_and_raises_the_version(library):
@@ -38,7 +38,7 @@ def test_an_update_replaces_text_and_raises_the_version(library):
     document = library.catalog.document(event.document_id, Principal())
     assert (event.status, document.version, document.text) == ("updated", 2, "the limit is 250 euro")
     assert library.search("limit euro").hits[0].chunk.document_version == 2
-    assert library.catalog.n_chunks() == 1
+    assert library.catalog.feed.n_chunks() == 1
 
 
 def test_a_changed_document_embeds_only_its_changed_chunks(tmp_path):

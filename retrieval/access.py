@@ -1,0 +1,67 @@
+"""Who sees what: a principal, a collection and filters resolved into what searches select by. Applied inside the search."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Select, and_, select
+
+from data.database import Database
+from data.records import Filter, Principal, Query
+from data.tables import documents, scopes
+from retrieval.filters import condition
+
+CACHED = 256
+
+
+@dataclass(frozen=True)
+class Access:
+    """What one principal may see under one query's collection and filters. None means no restriction at all."""
+
+    key: tuple[Any, ...]
+    scopes: frozenset[int] | None
+    contents: NDArray[np.int64] | None
+    filters: tuple[Filter, ...] = ()
+    sees: Select | None = None
+
+
+class AccessResolver:
+    """Keeps what it resolved per generation: rights change only through writes."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._resolved: dict[tuple[Any, ...], Access] = {}
+
+    def resolve(self, query: Query, generation: int) -> Access:
+        p = query.principal
+        key = (generation, p.tenant, p.effective_groups, query.collection, query.filters)
+        if (known := self._resolved.get(key)) is not None:
+            return known
+        with self.database.read() as c:
+            allowed, n_scopes = allowed_scopes(c, p, query.collection)
+            visible = documents.c.scope_id.in_(allowed)
+            if len(allowed) == n_scopes and not query.filters:
+                found = Access(key, None, None, sees=visible)
+            else:
+                sees = and_(visible, *(condition(f) for f in query.filters))
+                rows = c.execute(select(documents.c.content_id).where(sees).distinct()).scalars().all()
+                found = Access(key, frozenset(allowed), np.unique(np.array(rows, np.int64)), query.filters, sees)
+        if len(self._resolved) >= CACHED:
+            self._resolved.clear()
+        self._resolved[key] = found
+        return found
+
+
+def allowed_scopes(c: Connection, p: Principal, collection: str | None) -> tuple[list[int], int]:
+    """Return the ids of the scopes that the principal may read, and how many scopes there are."""
+    rows = c.execute(select(scopes.c.id, scopes.c.tenant, scopes.c.collection, scopes.c.groups)).all()
+    groups = p.effective_groups
+    allowed = [
+        r.id
+        for r in rows
+        if r.tenant == p.tenant
+        and (collection is None or r.collection == collection)
+        and not groups.isdisjoint(r.groups)
+    ]
+    return allowed, len(rows)
