@@ -85,17 +85,15 @@ class AnswerRollout:
 
     def watched(self, ask: "Ask", stream: Streams) -> Iterator[AnswerEvent]:
         """The routed answer's events; measures it, and mirrors the question where a release is in the shadows."""
-        began, route = time.monotonic(), ask.route
+        began, route, is_done = time.monotonic(), ask.route, False
         try:
             for event in stream(ask):
+                if event.type is EventType.FINAL:  # before it is passed on: who has the answer reads no further
+                    is_done = True
+                    self._finished(ask, stream, event.answer, time.monotonic() - began)
                 yield event
-                if event.type is EventType.FINAL:
-                    metrics = self._measured(event.answer, time.monotonic() - began)
-                    self.engine.observe(route, event.answer.receipt_id, metrics)
-                    if route.shadow is not None:
-                        self._mirror(ask, stream, event.answer.receipt_id, metrics)
         except GeneratorExit:  # nobody waits any more; when that took long, it says something about the release
-            if time.monotonic() - began > self.engine.config.slow_s:
+            if not is_done and time.monotonic() - began > self.engine.config.slow_s:
                 self.engine.observe(route, "", {"slow": 1.0})
             raise
 
@@ -116,6 +114,12 @@ class AnswerRollout:
 
     def _states(self) -> dict[str, RolloutState]:
         return {n: s for n, s in self.engine.live.states.items() if not n.startswith(TABULAR)}
+
+    def _finished(self, ask: "Ask", stream: Streams, answer: Answer, seconds: float) -> None:
+        metrics = self._measured(answer, seconds)
+        self.engine.observe(ask.route, answer.receipt_id, metrics)
+        if ask.route.shadow is not None:
+            self._mirror(ask, stream, answer.receipt_id, metrics)
 
     def _measured(self, answer: Answer, seconds: float) -> dict[str, float]:
         """Defined for every answer, so that no release can hide a weakness by leaving a value out.
