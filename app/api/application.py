@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,6 +20,7 @@ from app.api.service import Product, make_service
 from app.api.tools import ToolsEndpoint
 from app.errors import ErrorBody, http_error
 from app.telemetry import request_spans
+from app.web import pages
 from data.errors import AssayError
 
 ROUTERS = (
@@ -75,7 +74,8 @@ def create_app(product: Product, config: ApiConfig = ApiConfig()) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.router.routes.append(Route("/mcp", tools, include_in_schema=False))
-    _include_pages(app)
+    app.include_router(pages.router, include_in_schema=False)
+    app.mount("/static", pages.static, name="static")
     app.openapi = partial(_described, app)
     for kind in (AssayError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer_error)
@@ -98,11 +98,3 @@ def _described(app: FastAPI) -> dict:
 
 async def _answer_error(_: Request, error: Exception) -> Response:
     return error_reply(http_error(error))
-
-
-def _include_pages(app: FastAPI) -> None:
-    """The web page, where it is part of the checkout."""
-    if find_spec("app.web") is not None:
-        pages = import_module("app.web.pages")
-        app.include_router(pages.router, include_in_schema=False)
-        app.mount("/static", pages.static, name="static")
