@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).parent.parent
+SERVE = ("-m", "app", "serve")
+"""What the image runs too."""
 READY_WITHIN_S = 120
 """Generous: the machine may be busy, and the first start ingests."""
 
@@ -50,7 +52,7 @@ def running_server(home: Path, *args: str, **settings: str) -> Iterator[RunningS
     port, log = free_port(), home / "serve.log"
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve", *args],
+            [sys.executable, *SERVE, *args],
             cwd=home,
             env=clean_environment(ASSAY_HOME=str(home), ASSAY_PORT=str(port), **settings),
             stdout=subprocess.DEVNULL,
