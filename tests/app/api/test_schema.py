@@ -9,10 +9,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from app.api.application import create_app
 from tests.app.api.fake_assay import FakeAssay, fake_product
 
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
 SUPPRESSED = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
 
@@ -38,7 +51,7 @@ def probe(operation, mode, token: str, answered: Counter[int]) -> None:
     def check(case):
         response = case.call(headers={"authorization": f"Bearer {token}", "x-requested-with": "assay"})
         answered[response.status_code] += 1
-        case.validate_response(response, checks=[not_a_server_error])
+        case.validate_response(response, checks=CHECKS)
         if response.status_code >= 400:
             assert set(response.json()["error"]) == {"message", "type", "code", "param"}
 
