@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from finetune.recipe_parts import Base, Count, Data, Lora, Parity, RunRecipe, Share, Train
+from finetune.recipe_parts import Base, Count, Data, Lora, Parity, RunRecipe, Share, Source, Train
 
 
 class EncoderBase(Base):
@@ -27,12 +27,53 @@ class EncoderTrain(Train):
     """Batch texts of like length together."""
 
 
+class EncoderSource(Source):
+    """A file of rows, or a public data set as it is published: `format` says which."""
+
+    format: str = "rows"
+    """`rows`: the fields of this kind. Otherwise a data set that `finetune/encoders/*_rows.py` turns into such rows."""
+    name: str = ""
+    """What it is called in `leave_out` and in the metrics. Left out: its format."""
+    field: str = ""
+    """For the format `texts`: the field that holds the text."""
+    label: str = ""
+    """For the format `texts`: the label of every row."""
+    max_rows: Count | None = None
+    """Take at most this many rows, chosen by a hash of what they say."""
+
+    @property
+    def called(self) -> str:
+        return self.name or (self.format if self.format != "rows" else self.path.name.split(".")[0])
+
+
+class EncoderData(Data):
+    """What is trained on, and what the run is judged by."""
+
+    train: tuple[EncoderSource, ...] = Field(min_length=1)
+    """Files of training rows."""
+    eval: tuple[EncoderSource, ...] = ()
+    """Files of held-out rows; when there are none, `eval_share` of the training rows is held out."""
+    eval_share: Share = 0.2
+    """The share of rows held out when `eval` is empty: whole groups (articles, documents, attack categories), never single rows."""
+    leave_out: tuple[str, ...] = ()
+    """Sources, by name, that are measured and not trained on: leave-one-source-out evaluation."""
+
+
+class ReaderData(EncoderData):
+    """Questions with their paragraphs."""
+
+    n_article_negatives: float = Field(0.25, ge=0)
+    """Unanswerable rows per answerable question, made with another paragraph of the same article."""
+    n_retrieved_negatives: float = Field(0.25, ge=0)
+    """Unanswerable rows per answerable question, made with the paragraphs most alike by words, whatever the article."""
+
+
 class EncoderRecipe(RunRecipe):
     """What the encoder kinds share."""
 
     base: EncoderBase = EncoderBase()
     """The encoder that the adapter is for."""
-    data: Data
+    data: EncoderData
     """What is trained on."""
     lora: Lora = Lora()
     """The adapter's shape."""
@@ -67,8 +108,12 @@ class ReaderRecipe(EncoderRecipe):
 
     kind: Literal["reader"]
     """Extracts the answer from a chunk, or says that it is not there."""
+    data: ReaderData
+    """What is trained on."""
     stride: Count = 96
     """Tokens by which windows over a long context overlap."""
+    max_answer_tokens: Count = 30
+    """Longer spans are not considered."""
 
 
 class GroundingRecipe(EncoderRecipe):
@@ -77,7 +122,11 @@ class GroundingRecipe(EncoderRecipe):
     kind: Literal["grounding"]
     """Says whether the premise supports the hypothesis."""
     labels: tuple[str, ...] = ("supported", "unsupported")
-    """The values of `label`, in the order of the outputs."""
+    """The values of `label`, in the order of the outputs. The first is what is looked for."""
+    pooling: Literal["cls", "mean"] = "mean"
+    """What the linear head reads: the state of [CLS], or the mean over tokens."""
+    balance: bool = True
+    """Weigh the loss so that every label counts the same."""
 
 
 class ClassifierRecipe(EncoderRecipe):
@@ -86,6 +135,10 @@ class ClassifierRecipe(EncoderRecipe):
     kind: Literal["classifier"]
     """Toxicity, injection, topics."""
     labels: tuple[str, ...] = Field(min_length=2)
-    """The values of `label`, in the order of the outputs."""
+    """The values of `label`, in the order of the outputs. The first is what is looked for."""
     threshold: Share = 0.5
-    """The probability from which a label is given."""
+    """The probability from which the first label is given."""
+    pooling: Literal["cls", "mean"] = "mean"
+    """What the linear head reads: the state of [CLS], or the mean over tokens."""
+    balance: bool = True
+    """Weigh the loss so that every label counts the same."""

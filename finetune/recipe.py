@@ -76,7 +76,7 @@ def parse_recipe(given: dict[str, Any], origin: str = "the recipe") -> AnyRecipe
 
 
 def overridden(given: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """A copy of `given` with each `a.b=c` set; c is read as YAML. Raises: InvalidInput for a malformed override."""
+    """A copy of `given` with each `a.b=c` or `a.0.b=c` set; c is read as YAML. Raises: InvalidInput for a malformed override."""
     result = yaml.safe_load(yaml.safe_dump(given))
     for override in overrides:
         key, equals, text = override.partition("=")
@@ -86,17 +86,28 @@ def overridden(given: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any
                 field="override",
                 next_step="Write key.field=value: train.epochs=1.",
             )
-        *parents, last = key.split(".")
-        section = result
-        for parent in parents:
-            section = section.setdefault(parent, {})
-            if not isinstance(section, dict):
-                raise InvalidInput(f"{override!r}: `{parent}` holds a value, not fields.", field="override")
         try:
-            section[last] = yaml.safe_load(text)
+            _put(result, key.split("."), yaml.safe_load(text))
         except yaml.YAMLError as error:
             raise InvalidInput(f"{override!r}: the value is not YAML: {error}", field="override") from error
+        except (TypeError, ValueError, IndexError) as error:
+            raise InvalidInput(
+                f"{override!r} does not fit the recipe: `{key}` runs through a value or past the end of a list.",
+                field="override",
+            ) from error
     return result
+
+
+def _put(section: Any, keys: Sequence[str], value: Any) -> None:
+    """Set a value below `section`; whole numbers index lists (`data.train.0.path`)."""
+    first, *rest = keys
+    key: Any = int(first) if isinstance(section, list) else first
+    if not rest:
+        section[key] = value
+    elif isinstance(section, dict):
+        _put(section.setdefault(key, {}), rest, value)
+    else:
+        _put(section[key], rest, value)
 
 
 def recipe_digest(recipe: AnyRecipe) -> str:

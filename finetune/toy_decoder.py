@@ -114,6 +114,7 @@ def _config(shape: ToyShape, tokenizer: PreTrainedTokenizerFast) -> Qwen3Config:
         head_dim=32,
         max_position_embeddings=shape.max_length,
         tie_word_embeddings=True,
+        initializer_range=0.08,  # 1 / sqrt(width): a narrow model's logits stay flat with the usual 0.02, and LoRA cannot mend that
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

@@ -5,6 +5,7 @@ Used by decoders and encoders alike; knows neither.
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def trainer_settings(recipe: AnyRecipe, place: Place) -> dict[str, Any]:
         "seed": recipe.seed,
         "data_seed": recipe.seed,
         "report_to": "none",
-        "disable_tqdm": not place.is_main,
+        "disable_tqdm": not (place.is_main and sys.stderr.isatty()),
     }
 
 
