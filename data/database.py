@@ -3,6 +3,7 @@
 One `Database` per process. Reads run concurrently; writes go through `write()`, one at a time, each with its own generation.
 """
 
+import fcntl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ from data.tables import generation
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_S = 30
+MIGRATION = threading.Lock()
+"""Alembic's context is one per process."""
+MIGRATION_KEY = 0xA55A
+"""Any number that no other program takes an advisory lock on."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,9 @@ class Database:
         self.url = url
         self.engine = _engine(url)
         self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")  # lock first, then read the newest state
+        self._reader = (
+            self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        )
         self._writing = threading.Lock()
 
     @property
@@ -43,7 +51,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one consistent state until the block ends."""
-        with self._translated(), self.engine.connect() as connection:
+        with self._translated(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
@@ -68,18 +76,40 @@ class Database:
         return connection.execute(select(generation.c.value)).scalar_one()
 
     def migrate(self) -> None:
-        """Create or upgrade the schema. Costs one query when it is already current."""
+        """Create or upgrade the schema. Costs one query when it is already current; processes that come at once take turns."""
         head = max(p.name.split("_")[0] for p in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
-        with self._translated(), self.engine.connect() as connection:
-            if inspect(connection).has_table("alembic_version"):
-                at = connection.execute(text("select version_num from alembic_version")).scalar_one_or_none()
-                if at == head:
-                    return
-        with self._translated():
+        if self._is_at(head):
+            return
+        with self._translated(), self._migrating():
+            if self._is_at(head):
+                return
             _upgrade(self.url)
-        with self._translated(), self.engine.begin() as connection:
-            if connection.execute(select(generation.c.value)).scalar_one_or_none() is None:
-                connection.execute(insert(generation).values(id=1, value=0))
+            with self.engine.begin() as connection:
+                if connection.execute(select(generation.c.value)).scalar_one_or_none() is None:
+                    connection.execute(insert(generation).values(id=1, value=0))
+
+    def _is_at(self, head: str) -> bool:
+        with self._translated(), self.engine.connect() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return False
+            return connection.execute(text("select version_num from alembic_version")).scalar_one_or_none() == head
+
+    @contextmanager
+    def _migrating(self) -> Iterator[None]:
+        """Held by one thread of one process at a time."""
+        with MIGRATION:
+            if not self.is_sqlite:
+                with self.engine.connect() as connection:
+                    connection.execute(text("select pg_advisory_lock(:key)"), {"key": MIGRATION_KEY})
+                    connection.commit()
+                    yield
+                    connection.execute(text("select pg_advisory_unlock(:key)"), {"key": MIGRATION_KEY})
+            elif (path := self.engine.url.database) and path != ":memory:":
+                with open(f"{path}.migrating", "a") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                    yield
+            else:
+                yield
 
     def compact(self) -> None:
         """Let no deleted row survive in the write-ahead log or on free pages."""

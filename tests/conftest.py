@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.settings import SILENT
+from tests.postgres import postgres_server, postgres_url  # noqa: F401
 from tests.running_server import RunningServer, running_server
+from tests.vllm_server import real_vllm, toy_base  # noqa: F401
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -19,7 +21,7 @@ NEEDS = {
     "browser": (lambda: shutil.which("chromium"), "apt-get install chromium"),
     "postgres": (lambda: list(Path("/usr/lib/postgresql").glob("*/bin/initdb")), "apt-get install postgresql"),
     "gpu": (lambda: shutil.which("nvidia-smi"), "run on a machine with a CUDA device"),
-    "vllm": (lambda: (Path(__file__).parent.parent / ".venv-vllm").exists(), "make vllm"),
+    "vllm": (lambda: (Path(__file__).parent.parent / ".venv-vllm" / ".ready").exists(), "make vllm"),
 }
 
 
