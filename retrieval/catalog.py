@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, select, update
 
 from data.database import Database, Write
 from data.errors import InvalidInput, NotFound
@@ -31,6 +31,25 @@ from retrieval.index_feed import IndexFeed
 
 ID_LENGTH = 16
 SQL_BATCH = 500
+
+# Statements of the ingest's and the search's inner loops: building one costs several times what running it does.
+_CONTENT_OF = select(contents.c.id).where(
+    contents.c.tenant == bindparam("tenant"), contents.c.sha256 == bindparam("sha256")
+)
+_DOCUMENT = select(documents.c.content_id, documents.c.version).where(documents.c.id == bindparam("id"))
+_CHUNKS_OF = select(chunks.c.id).where(chunks.c.content_id == bindparam("content")).order_by(chunks.c.ordinal)
+_CHUNKS = select(chunks).where(chunks.c.id.in_(bindparam("ids", expanding=True)))
+_SCOPE = select(scopes.c.id).where(
+    scopes.c.tenant == bindparam("tenant"),
+    scopes.c.collection == bindparam("collection"),
+    scopes.c.groups_key == bindparam("key"),
+)
+_FINGERPRINT = (
+    select(documents.c.file_sha256, scopes.c.groups, documents.c.metadata)
+    .join(scopes, scopes.c.id == documents.c.scope_id)
+    .where(documents.c.id == bindparam("id"))
+)
+_ADD_CONTENT, _ADD_DOCUMENT, _ADD_CHUNKS, _ADD_VECTORS = map(insert, (contents, documents, chunks, vectors))
 
 
 @dataclass(frozen=True)
@@ -95,11 +114,7 @@ class Catalog:
     def fingerprint(self, tenant: str, collection: str, uri: str) -> tuple[str, Groups, dict[str, Scalar]] | None:
         """Return (file sha256, groups, metadata) of a stored source, or None: enough to tell that nothing changed."""
         with self.database.read() as connection:
-            row = connection.execute(
-                select(documents.c.file_sha256, scopes.c.groups, documents.c.metadata)
-                .join(scopes, scopes.c.id == documents.c.scope_id)
-                .where(documents.c.id == document_id(tenant, collection, uri))
-            ).one_or_none()
+            row = connection.execute(_FINGERPRINT, {"id": document_id(tenant, collection, uri)}).one_or_none()
         return (row.file_sha256, frozenset(row.groups), row.metadata) if row else None
 
     def known_vectors(self, text_hashes: Sequence[str], embedder: str, tenant: str) -> dict[str, bytes]:
@@ -152,9 +167,7 @@ class Catalog:
             "metadata": dict(new.metadata),
             "ingested_at": datetime.now(UTC),
         }
-        old = c.execute(
-            select(documents.c.content_id, documents.c.version).where(documents.c.id == identity)
-        ).one_or_none()
+        old = c.execute(_DOCUMENT, {"id": identity}).one_or_none()
         if old is None:
             row = {
                 "id": identity,
@@ -163,7 +176,7 @@ class Catalog:
                 "collection": new.collection,
                 "version": 1,
             }
-            c.execute(insert(documents).values(row | values))
+            c.execute(_ADD_DOCUMENT, row | values)
             return "added"
         c.execute(update(documents).where(documents.c.id == identity).values(values | {"version": old.version + 1}))
         if old.content_id != content_id:
@@ -184,15 +197,13 @@ class Catalog:
 
     def _content(self, write: Write, new: NewDocument, embedder: str, blobs: dict[str, bytes]) -> int:
         c = write.connection
-        stored = c.execute(
-            select(contents.c.id).where(contents.c.tenant == new.tenant, contents.c.sha256 == new.sha256)
-        ).scalar_one_or_none()
+        digest = new.sha256
+        stored = c.execute(_CONTENT_OF, {"tenant": new.tenant, "sha256": digest}).scalar_one_or_none()
         if stored is not None:  # its scopes may change: have the indexes look again
             c.execute(update(contents).where(contents.c.id == stored).values(generation=write.generation))
             return stored
-        content_id = c.execute(
-            insert(contents).values(tenant=new.tenant, sha256=new.sha256, text=new.text, generation=write.generation)
-        ).inserted_primary_key[0]
+        row = {"tenant": new.tenant, "sha256": digest, "text": new.text, "generation": write.generation}
+        content_id = c.execute(_ADD_CONTENT, row).inserted_primary_key[0]
         hashes = [sha256(t) for t in new.embedding_texts()]
         rows = [
             {
@@ -207,12 +218,10 @@ class Catalog:
             for n, (p, digest) in enumerate(zip(new.pieces, hashes, strict=True))
         ]
         if rows:
-            c.execute(insert(chunks), rows)
-            ids = c.execute(
-                select(chunks.c.id).where(chunks.c.content_id == content_id).order_by(chunks.c.ordinal)
-            ).scalars()
+            c.execute(_ADD_CHUNKS, rows)
+            ids = c.execute(_CHUNKS_OF, {"content": content_id}).scalars()
             c.execute(
-                insert(vectors),
+                _ADD_VECTORS,
                 [{"chunk_id": i, "embedder": embedder, "vector": blobs[d]} for i, d in zip(ids, hashes, strict=True)],
             )
         return content_id
@@ -235,8 +244,7 @@ class Catalog:
     def _scope(self, c: Connection, tenant: str, collection: str, groups: Groups) -> int:
         names = sorted(groups) or [EVERYONE]
         key = sha256("\x00".join(names))
-        where = and_(scopes.c.tenant == tenant, scopes.c.collection == collection, scopes.c.groups_key == key)
-        found = c.execute(select(scopes.c.id).where(where)).scalar_one_or_none()
+        found = c.execute(_SCOPE, {"tenant": tenant, "collection": collection, "key": key}).scalar_one_or_none()
         if found is not None:
             return found
         row = {"tenant": tenant, "collection": collection, "groups": names, "groups_key": key}
@@ -262,7 +270,7 @@ class Catalog:
     def _hits(
         self, c: Connection, ranked: Sequence[tuple[int, float, dict[str, StageScore]]], access: Access
     ) -> list[Hit]:
-        rows = c.execute(select(chunks).where(chunks.c.id.in_([r[0] for r in ranked]))).all()
+        rows = c.execute(_CHUNKS, {"ids": [r[0] for r in ranked]}).all()
         by_id = {r.id: r for r in rows}
         columns = documents.c
         held = c.execute(
