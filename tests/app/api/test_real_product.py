@@ -9,6 +9,8 @@ from app.api.service import Product
 from app.assay import Assay, Stores
 from app.encoders import Encoders
 from app.keys import KeyStore
+from app.settings import Settings
+from app.wiring import build_rag
 from data.database import Database
 from data.reading import Reader
 from retrieval.catalog import Catalog
@@ -37,6 +39,7 @@ def real_product(tmp_path) -> Iterator[Product]:
         reader=Reader(),
         search=SearchConfig(),
         var=tmp_path,
+        make_rag=lambda opened: build_rag(Settings(home=tmp_path), opened),
     )
     assay = Assay(stores)
     assay.start()
@@ -87,8 +90,6 @@ def test_a_key_sees_neither_another_tenants_documents_nor_another_groups(real_pr
         hits = real_client.post("/v1/search", json={"query": "leave"}, headers=headers).json()["hits"]
         assert bool(hits) == bool(n_seen)
         assert len(real_client.get("/v1/documents", headers=headers).json()["data"]) == n_seen
-        assert real_client.get(f"/v1/documents/{added['id']}", headers=headers).status_code == (
-            200 if n_seen else 404
-        )
+        assert real_client.get(f"/v1/documents/{added['id']}", headers=headers).status_code == (200 if n_seen else 404)
         if not n_seen:
             assert real_client.delete(f"/v1/documents/{added['id']}", headers=headers).status_code == 404
