@@ -80,7 +80,9 @@ def _mend_dropped(reason: str, prepared: Prepared) -> str:
 
 
 def _truncated(prepared: Prepared, limits: Preflight) -> Iterator[Finding]:
-    cut = [e for e in prepared.train if e.n_tokens_uncut > len(e.input_ids)]
+    if prepared.max_length is None:
+        return
+    cut = [e for e in prepared.train if e.n_tokens_uncut > prepared.max_length]
     if not cut:
         return
     longest = max(e.n_tokens_uncut for e in cut)

@@ -1,0 +1,69 @@
+"""What a reader reaches on held-out articles: when it must answer, when it may not, and at telling passages apart."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from finetune.encoders.measures import answer_exact, answer_f1, auroc, best_threshold, mean
+from finetune.kinds import Measured
+
+
+@dataclass(frozen=True)
+class Read:
+    """The best span for one row. `golds` is empty where nothing answers; `made` says where such a row comes from."""
+
+    row: str
+    group: str
+    answer: str
+    score: float
+    golds: tuple[str, ...]
+    made: str
+
+
+def reader_metrics(reads: Sequence[Read]) -> dict[str, Measured]:
+    """F1 and exact match on answerable questions when it must answer; F1 where some have no answer, each half of the articles
+    judged with the threshold of the other half; AUROC of the right passage against a retrieved wrong one."""
+    answerable = [read for read in reads if read.golds]
+    open_rows = rows_with_unanswerable(reads)
+    wrong = [read.score for read in reads if read.made == "retrieved"]
+    return {
+        "f1_answerable": mean([answer_f1(read.answer, read.golds) for read in answerable]),
+        "exact_answerable": mean([answer_exact(read.answer, read.golds) for read in answerable]),
+        "f1_overall": mean(crossed_f1(open_rows)),
+        "auroc_passage": auroc([read.score for read in answerable], wrong),
+    }
+
+
+def reader_threshold(reads: Sequence[Read]) -> float:
+    """The score from which an answer is given: best for F1 over all held-out rows of articles that have unanswerable ones."""
+    rows = rows_with_unanswerable(reads)
+    return best_threshold([read.score for read in rows], [_if_given(r) for r in rows], [_if_withheld(r) for r in rows])
+
+
+def rows_with_unanswerable(reads: Sequence[Read]) -> list[Read]:
+    """Published rows (no negatives made here) of the articles that have unanswerable ones."""
+    given = [read for read in reads if read.made == "given"]
+    groups = {read.group for read in given if not read.golds}
+    return [read for read in given if read.group in groups]
+
+
+def crossed_f1(rows: Sequence[Read]) -> list[float]:
+    """F1 of each row, its threshold chosen on the other half of the articles."""
+    halves: dict[int, list[Read]] = defaultdict(list)
+    order = sorted({read.group for read in rows}, key=lambda group: hashlib.sha256(group.encode()).digest())
+    for read in rows:
+        halves[order.index(read.group) % 2].append(read)
+    found = []
+    for side, half in halves.items():
+        threshold = reader_threshold(halves.get(1 - side) or half)
+        found += [_if_given(r) if r.score >= threshold else _if_withheld(r) for r in half]
+    return found
+
+
+def _if_given(read: Read) -> float:
+    return answer_f1(read.answer, read.golds) if read.golds else 0.0
+
+
+def _if_withheld(read: Read) -> float:
+    return float(not read.golds)
