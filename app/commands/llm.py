@@ -45,8 +45,8 @@ def up(
         server.start(detached=detach)
         seconds = _wait(server, console)
         _welcome(server, settings, name or Path(model).name, seconds)
-        _reconcile(settings, server.client, console)
         if detach:
+            _reconcile(settings, server.client, console)
             typer.echo(f"It runs as process {server.pid}. Stop it with: kill {server.pid}")
             return
         _follow(settings, server.client, console, server)
@@ -70,11 +70,11 @@ def sync_(
     settings = load_settings()
     client = open_client(settings, url)
     try:
+        if watch:
+            _follow(settings, client, Console(stderr=True), None)
         done = _reconcile(settings, client, None if as_json else Console())
         if as_json:
             print_json([vars(one) for one in done])
-        if watch:
-            _follow(settings, client, Console(stderr=True), None)
     finally:
         client.close()
     raise typer.Exit(0 if all(one.is_good for one in done) else 4)
@@ -123,33 +123,42 @@ def _reconcile(settings: "Settings", client: "VLLMClient", console: Console | No
     finally:
         database.close()
     if console is not None:
-        for one in done:
-            console.print(f"{one.done:9} {one.ref}  {one.why}", markup=False, highlight=False)
+        _print(console, done)
         if not done:
             console.print("No adapter is registered. Train one with: accelerate launch -m finetune.train RECIPE.yaml")
     return done
 
 
+def _print(console: Console, done: list["Synced"]) -> None:
+    for one in done:
+        console.print(f"{one.done:9} {one.ref}  {one.why}", markup=False, highlight=False)
+
+
 def _follow(settings: "Settings", client: "VLLMClient", console: Console, server: "VLLMServer | None") -> None:
-    """Reconcile after each change of a rollout until interrupted, or until the server ends."""
+    """Reconcile at once and after each change of a rollout, until interrupted or until our server ends.
+
+    A server, database or registry that does not answer yet is asked again.
+    """
     from app.wiring import open_database
     from data.errors import AssayError, InfrastructureError
     from serving.rollout.store import RolloutStore
 
     database = open_database(settings)
-    store, seen, at = RolloutStore(database), None, time.monotonic()
+    store, seen, at = RolloutStore(database), None, float("-inf")
     try:
         while server is None or server.is_running:
             time.sleep(WATCH_S)
             try:
                 now = store.generation()
-                if seen not in (None, now) or time.monotonic() - at > RECHECK_S:
+                if seen != now or time.monotonic() - at > RECHECK_S:
+                    is_first = at < 0
+                    done = _reconcile(settings, client, console if is_first else None)
+                    if not is_first:
+                        _print(console, [one for one in done if one.done != "kept"])
                     at = time.monotonic()
-                    changed = [one for one in _reconcile(settings, client, None) if one.done != "kept"]
-                    for one in changed:
-                        console.print(f"{one.done:9} {one.ref}  {one.why}", markup=False, highlight=False)
                 seen = now
             except AssayError as error:
+                seen = None
                 console.print(f"not synced: {error}", markup=False, highlight=False)
     finally:
         database.close()
