@@ -2,7 +2,7 @@
 FROM python:3.11-slim AS build
 WORKDIR /opt/assay
 COPY pyproject.toml constraints.txt README.md ./
-RUN python -m venv .venv && .venv/bin/python -m pip install -q --no-cache-dir -c constraints.txt -e '.[postgres]'
+RUN python -m venv .venv && .venv/bin/python -m pip install -q --no-cache-dir -c constraints.txt -e '.[postgres,telemetry]'
 COPY data data
 COPY prompts prompts
 COPY retrieval retrieval
