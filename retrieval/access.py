@@ -35,7 +35,8 @@ class AccessResolver:
 
     def resolve(self, query: Query, generation: int) -> Access:
         p = query.principal
-        key = (generation, p.tenant, p.effective_groups, query.collection, query.filters)
+        filters = tuple(f.model_dump_json() for f in query.filters)  # as records, 1 and True would be one key
+        key = (generation, p.tenant, p.effective_groups, query.collection, filters)
         if (known := self._resolved.get(key)) is not None:
             return known
         with self.database.read() as c:
