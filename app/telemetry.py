@@ -35,6 +35,9 @@ STAGES = frozenset(
 )
 """The stages that get a label of their own; any other is counted as `other`."""
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""HTTP lets clients make up others."""
+
 
 def configure_logging(level: str = "info") -> None:
     """One line per event on standard error: JSON, or readable on a terminal; libraries' warnings too."""
@@ -111,7 +114,7 @@ class Metrics:
             self.registry.register(_Asked(gauges))
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
-        self.requests.labels(route, method, f"{status // 100}xx").inc()
+        self.requests.labels(route, method if method in METHODS else "other", f"{status // 100}xx").inc()
         self.latency.labels(route).observe(seconds)
 
     def searched(self, result: SearchResult) -> None:

@@ -47,9 +47,7 @@ def test_a_request_is_logged_with_its_ids_and_never_with_its_words(tmp_path, log
     with local_client(fake_product(tmp_path, FakeAssay())) as client:
         client.post("/v1/chat/completions", json=BODY, headers=headers)
     lines = logged()
-    answer, request = (
-        next(line for line in lines if line["event"] == event) for event in ("answer", "request")
-    )
+    answer, request = (next(line for line in lines if line["event"] == event) for event in ("answer", "request"))
     assert answer["receipt_id"] == "r1"
     for line in (answer, request):
         assert line["request_id"] == "abc"
@@ -74,12 +72,25 @@ def test_a_malformed_traceparent_is_left_out(tmp_path):
 
 def test_stages_outside_the_closed_set_share_one_label():
     metrics = Metrics()
-    metrics.searched(
-        SearchResult(hits=(), snapshot_id="s", timings_ms={"dense": 1, "user-made": 1, "another": 1})
-    )
+    metrics.searched(SearchResult(hits=(), snapshot_id="s", timings_ms={"dense": 1, "user-made": 1, "another": 1}))
     text = metrics.text().decode()
     assert 'assay_stage_seconds_count{stage="other"} 2.0' in text
     assert "user-made" not in text
+
+
+def test_nothing_that_a_client_makes_up_becomes_a_label(tmp_path):
+    with local_client(fake_product(tmp_path, FakeAssay())) as client:
+        n_lines = []
+        for n in range(12):
+            client.get(f"/made-up-{n}")
+            client.request(f"BREW{n}", "/v1/search")
+            client.get(f"/v1/documents/doc_{n}")
+            client.get(f"/static/{n}.js")
+            client.get("/healthz", headers={"x-request-id": f"made-up-{n}"})
+            n_lines.append(client.get("/metrics").text.count("\n"))
+        text = client.get("/metrics").text
+    assert not [word for word in ("made-up", "BREW", "doc_", ".js") if word in text]
+    assert n_lines[1] == n_lines[-1]  # the first scrape is not yet in its own figures
 
 
 def test_answers_are_counted_by_outcome_with_their_tokens_and_dropped_citations():
