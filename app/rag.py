@@ -200,7 +200,7 @@ def _rerank(state: State, parts: RagParts) -> State:
     _emit(AnswerEvent(type=EventType.RETRIEVAL, result=result))
     seen, flags = screen_hits(hits, parts.screening)
     for flag in flags:
-        log.warning("screen.withheld", chunk=flag.chunk_id, start=flag.start, end=flag.end, reason=flag.reason)
+        log.info("screen.withheld", chunk=flag.chunk_id, start=flag.start, end=flag.end, reason=flag.reason)
     return {"result": result, "seen": seen}
 
 

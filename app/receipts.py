@@ -212,7 +212,7 @@ def blame(a: Receipt, b: Receipt) -> list[Difference]:
         "access": (_access(a.principal), _access(b.principal)),
         "search": (_search(a), _search(b)),
         "snapshot": (a.snapshot_id, b.snapshot_id),
-        "retrieval": ([(h.chunk_id, h.score) for h in a.hits], [(h.chunk_id, h.score) for h in b.hits]),
+        "retrieval": (_retrieved(a), _retrieved(b)),
         "prompt": (f"{a.prompt} {a.prompt_sha256[:12]}".strip(), f"{b.prompt} {b.prompt_sha256[:12]}".strip()),
         "model": (f"{a.model} {a.model_digest[:12]}".strip(), f"{b.model} {b.model_digest[:12]}".strip()),
         "adapter": (a.adapter, b.adapter),
@@ -344,6 +344,10 @@ def _blanked_sentence(sentence: Sentence, document_id: str, receipt: Receipt) ->
 
 def _access(p: Principal) -> list[Any]:
     return [p.tenant, sorted(p.groups)]
+
+
+def _retrieved(r: Receipt) -> list[Any]:
+    return [[hit.chunk_id, hit.text_sha256[:12], hit.score] for hit in r.hits]
 
 
 def _search(r: Receipt) -> dict[str, Any]:

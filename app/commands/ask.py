@@ -24,7 +24,7 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Ask a question and see the sentences that answer it, each with its source."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     answer = None
     with opened() as assay:
         asked = assay.ask(

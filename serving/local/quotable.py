@@ -111,18 +111,34 @@ def _lines(text: str) -> Iterator[_Line]:
 
 def _paragraph(text: str, lines: Sequence[_Line], heading: str) -> Iterator[Unit]:
     """The sentences of lines without blanks between them, which may be hard-wrapped, titled or a list without bullets."""
-    is_list = len(lines) > 1 and all(line.begins_anew and not line.ends_sentence for line in lines)
-    begin = lines[0].start
-    for line, below in zip(lines, (*lines[1:], None), strict=True):
-        stands_alone = len(line.text) < SHORT_LINE and not line.ends_sentence
-        if below is not None and not is_list and not (stands_alone and below.begins_anew):
-            continue
-        is_title = stands_alone and not is_list and begin == line.start and not re.search(r"\d", line.text)
-        for start, end in sentence_spans(text, begin, line.end):
+    for first, last in _runs(lines):
+        is_title = first is last and _stands_alone(first) and not re.search(r"\d", first.text) and not _is_list(lines)
+        for start, end in sentence_spans(text, first.start, last.end):
             said = QUOTE_MARK.sub("", " ".join(text[start:end].split()))
             yield Unit(start, end, said, heading, is_title)
             heading = said if is_title else heading
-        begin = line.end
+
+
+def _runs(lines: Sequence[_Line]) -> Iterator[tuple[_Line, _Line]]:
+    """First and last lines of what belongs together: a list's lines one by one, a title alone, wrapped lines joined."""
+    is_list, first = _is_list(lines), lines[0]
+    for above, line, below in zip([lines[0], *lines], lines, lines[1:], strict=False):
+        is_title = _stands_alone(line) and below.begins_anew
+        if is_title and first is not line and above.ends_sentence:
+            yield first, above
+            first = line
+        if is_list or is_title:
+            yield first, line
+            first = below
+    yield first, lines[-1]
+
+
+def _is_list(lines: Sequence[_Line]) -> bool:
+    return len(lines) > 1 and all(line.begins_anew and not line.ends_sentence for line in lines)
+
+
+def _stands_alone(line: _Line) -> bool:
+    return len(line.text) < SHORT_LINE and not line.ends_sentence
 
 
 def _is_header(below: _Line | None, columns: Sequence[str]) -> bool:

@@ -116,31 +116,10 @@ def test_less_than_stays_readable():
 
 # -- streaming
 
-_pieces = st.lists(
-    st.sampled_from(
-        [
-            "Tea is free",
-            ".",
-            " ",
-            "\n",
-            "[1]",
-            "[",
-            "]",
-            "[2, 3]",
-            "(source 1)",
-            "Dr",
-            "no",
-            "7",
-            "And",
-            "- ",
-            "1. ",
-            "!",
-            "?",
-        ]
-        + ["<b>", "](x)", "http://x.y", "。", "」", "**", "e.g", "„", "\n\n", "# "]
-    ),
-    max_size=30,
+_PIECES = (
+    "Tea is free|.| |\n|[1]|[|]|[2, 3]|(source 1)|Dr|no|7|And|- |1. |!|?|<b>|](x)|http://x.y|。|」|**|e.g|„|\n\n|# "
 )
+_pieces = st.lists(st.sampled_from(_PIECES.split("|")), max_size=30)
 _texts = _pieces.map("".join) | st.text(alphabet="aA1.!? \n[](),;:-*#<>【】。\"'/", max_size=60)
 
 

@@ -6,6 +6,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel, FakeListChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from pydantic import Field
 
 from app.receipts import verify
 from data.errors import InvalidInput
@@ -22,8 +23,8 @@ class Model(BaseChatModel):
     pieces: tuple[str, ...] = ()
     fails_after: int | None = None
     pause_s: float = 0.0
-    asked: list = []
-    n_said: list = []
+    asked: list = Field(default_factory=list)
+    n_said: list = Field(default_factory=list)
 
     @property
     def _llm_type(self):
@@ -46,7 +47,7 @@ class Model(BaseChatModel):
 
 
 def model(*pieces: str, **behaviour) -> Model:
-    return Model(pieces=pieces, asked=[], n_said=[], **behaviour)
+    return Model(pieces=pieces, **behaviour)
 
 
 @pytest.fixture
