@@ -52,9 +52,7 @@ LOCAL = Caller(Principal())
 class Gatekeeper:
     """Turns a request into a `Caller`, or refuses it."""
 
-    def __init__(
-        self, keys: KeyStore, config: ApiConfig, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, keys: KeyStore, config: ApiConfig, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.keys = keys
         self._hosts = LOOPBACK_HOSTS | {host.lower() for host in config.allowed_hosts}
         self._rates = RateLimits(clock)
@@ -79,9 +77,7 @@ class Gatekeeper:
     def _check_local(self, request: Request) -> None:
         headers = request.headers
         if not _is_loopback(request) or any(name in headers for name in FORWARDING_HEADERS):
-            raise Unauthenticated(
-                "Without any API key only this machine itself is served.", next_step=KEY_HELP
-            )
+            raise Unauthenticated("Without any API key only this machine itself is served.", next_step=KEY_HELP)
         host = _hostname(f"//{headers.get('host', '')}")
         if host not in self._hosts:
             raise Forbidden(
@@ -89,9 +85,7 @@ class Gatekeeper:
                 next_step="Use http://127.0.0.1, add the name to ASSAY_API__ALLOWED_HOSTS, or make a key.",
             )
         if request.method not in SAFE_METHODS and not _is_same_origin(request):
-            raise Forbidden(
-                "Another web site sent this request.", next_step="Send it from this server's own page."
-            )
+            raise Forbidden("Another web site sent this request.", next_step="Send it from this server's own page.")
 
 
 class RateLimits:

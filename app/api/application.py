@@ -80,9 +80,7 @@ def create_app(product: Product, config: ApiConfig = ApiConfig()) -> FastAPI:
     for kind in (AssayError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer_error)
     larger = {UPLOADS: config.max_upload_bytes}
-    app.add_middleware(
-        BodyLimit, default_bytes=config.max_body_bytes, bytes_of=larger, timeout_s=config.body_timeout_s
-    )
+    app.add_middleware(BodyLimit, default_bytes=config.max_body_bytes, bytes_of=larger, timeout_s=config.body_timeout_s)
     app.add_middleware(Envelope, metrics=service.metrics)
     return app
 

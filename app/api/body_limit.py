@@ -14,9 +14,7 @@ from data.errors import TooLarge
 class BodyLimit:
     """`default_bytes` for every path, except those in `bytes_of`."""
 
-    def __init__(
-        self, app: ASGIApp, default_bytes: int, bytes_of: Mapping[str, int], timeout_s: float
-    ) -> None:
+    def __init__(self, app: ASGIApp, default_bytes: int, bytes_of: Mapping[str, int], timeout_s: float) -> None:
         self._app = app
         self._default_bytes = default_bytes
         self._bytes_of = bytes_of

@@ -24,9 +24,7 @@ STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
 
 
 @router.post("/chat/completions", response_model=ChatCompletion, responses={200: STREAM})
-async def chat_completions(
-    body: ChatRequest, request: Request, principal: Reader, served: Served
-) -> Response:
+async def chat_completions(body: ChatRequest, request: Request, principal: Reader, served: Served) -> Response:
     """Answer the last user message from the documents, as OpenAI's API would, with citations as annotations.
 
     With `stream`: events `retrieval`, `message`, `citation` and `final`, each a `chat.completion.chunk`.
@@ -66,9 +64,7 @@ def _ask(
 ) -> Callable[[], Iterator[AnswerEvent]]:
     """The call that answers. Raises: InvalidInput, NotFound for an unknown model."""
     if body.model not in served.models:
-        raise ModelNotFound(
-            f"There is no model {body.model!r}.", next_step=f"Use one of: {', '.join(served.models)}."
-        )
+        raise ModelNotFound(f"There is no model {body.model!r}.", next_step=f"Use one of: {', '.join(served.models)}.")
     question, history = _question(body.messages)
     options: dict[str, Any] = {}
     if history and body.conversation_id is None:
@@ -100,9 +96,7 @@ def _question(messages: list[ChatMessage]) -> tuple[str, tuple[tuple[str, str], 
     """The last user message, and the (role, text) pairs before it. System messages are not ours to follow."""
     last = max((n for n, m in enumerate(messages) if m.role == "user"), default=None)
     if last is None:
-        raise InvalidInput(
-            "There is no user message.", field="messages", next_step="Send one with role 'user'."
-        )
+        raise InvalidInput("There is no user message.", field="messages", next_step="Send one with role 'user'.")
     history = tuple((m.role, m.text) for m in messages[:last] if m.role in ("user", "assistant") and m.text)
     return messages[last].text, history
 

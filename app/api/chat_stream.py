@@ -64,9 +64,7 @@ class ChatFrames:
 
     def _final(self, answer: Answer) -> bytes:
         rest = answer.text[len(self._text) :] if answer.text.startswith(self._text) else ""
-        payload = {"content": answer.text, "annotations": annotations(answer)} | proof(
-            answer, self._snapshot_id
-        )
+        payload = {"content": answer.text, "annotations": annotations(answer)} | proof(answer, self._snapshot_id)
         frames = self._typed(EventType.FINAL, rest, payload)
         frames += self._data({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
         if self._includes_usage:
@@ -79,12 +77,7 @@ class ChatFrames:
             delta["content"] = content
         self._begun = True
         choices = [{"index": 0, "delta": delta, "finish_reason": None}]
-        return (
-            b"event: "
-            + name.encode()
-            + b"\n"
-            + self._data({"choices": choices, "assay": {"type": name} | payload})
-        )
+        return b"event: " + name.encode() + b"\n" + self._data({"choices": choices, "assay": {"type": name} | payload})
 
     def _data(self, body: dict[str, Any]) -> bytes:
         return b"data: " + encode(self._head | body) + b"\n\n"
@@ -156,8 +149,6 @@ class AnswerStream(Response):
 
     async def _write(self, send: Send, frame: bytes) -> None:
         if not self._started:
-            await send(
-                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-            )
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             self._started = True
         await send({"type": "http.response.body", "body": frame, "more_body": True})

@@ -98,9 +98,7 @@ def _body_schema() -> dict[str, Any]:
             "required": True,
             "content": {
                 "application/json": {"schema": NewDocument.model_json_schema()},
-                "multipart/form-data": {
-                    "schema": {"type": "object", "properties": form, "required": ["files"]}
-                },
+                "multipart/form-data": {"schema": {"type": "object", "properties": form, "required": ["files"]}},
             },
         }
     }
@@ -134,9 +132,7 @@ async def list_documents(
 
 
 @router.get("/documents/{identity}", response_model=DocumentView)
-async def get_document(
-    identity: Identifier, principal: Reader, served: Served, text: bool = True
-) -> Response:
+async def get_document(identity: Identifier, principal: Reader, served: Served, text: bool = True) -> Response:
     """One document, with the canonical text that citations' offsets refer to."""
     document = await served.workers.run(served.assay.document, identity, principal)
     return json_reply(_view(document, text=text))
@@ -153,9 +149,7 @@ async def delete_document(identity: Identifier, principal: Writer, served: Serve
 async def list_collections(principal: Reader, served: Served) -> Response:
     """The collections in which the caller can read anything, with their number of readable documents."""
     counts = await served.workers.run(served.assay.collections, principal)
-    return json_reply(
-        {"object": "list", "data": [{"name": name, "n_documents": n} for name, n in counts.items()]}
-    )
+    return json_reply({"object": "list", "data": [{"name": name, "n_documents": n} for name, n in counts.items()]})
 
 
 async def _add_files(request: Request, caller: Caller, served: Service) -> Response:
@@ -165,9 +159,7 @@ async def _add_files(request: Request, caller: Caller, served: Service) -> Respo
         placement = _placement(placed, caller)
         uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         if not uploads:
-            raise InvalidInput(
-                "There is no file in the form.", field="files", next_step="Send one as 'files'."
-            )
+            raise InvalidInput("There is no file in the form.", field="files", next_step="Send one as 'files'.")
         return await served.workers.run(_add_uploads, served, uploads, placement)
 
 
@@ -200,9 +192,7 @@ def _added(served: Service, name: str, content: bytes, placement: Placement, uri
 def _placement(placed: Placed, caller: Caller) -> Placement:
     """Raises: Forbidden for a group that the caller is not in, unless it is an admin."""
     _check_groups(placed.groups, caller)
-    return Placement(
-        caller.principal.tenant, placed.collection, placed.groups, tuple(placed.metadata.items())
-    )
+    return Placement(caller.principal.tenant, placed.collection, placed.groups, tuple(placed.metadata.items()))
 
 
 def _check_groups(groups: Groups, caller: Caller) -> None:
@@ -232,9 +222,7 @@ def _validated(model: type[M], body: bytes) -> M:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        problems = [
-            problem | {"loc": ("body", *problem["loc"])} for problem in error.errors(include_context=False)
-        ]
+        problems = [problem | {"loc": ("body", *problem["loc"])} for problem in error.errors(include_context=False)]
         raise RequestValidationError(problems) from None
 
 

@@ -73,9 +73,7 @@ class Envelope:
         route = route_of(scope)
         self._metrics.request(route, scope["method"], status, seconds)
         if route not in QUIET_ROUTES:
-            log.info(
-                "request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1)
-            )
+            log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
 
 
 def bind_request(scope: Scope) -> bytes:

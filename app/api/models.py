@@ -36,9 +36,7 @@ async def list_models(_: Reader, served: Served) -> Response:
 @router.get("/models/{model:path}", response_model=Model)
 async def get_model(model: str, _: Reader, served: Served) -> Response:
     if model not in served.models:
-        raise ModelNotFound(
-            f"There is no model {model!r}.", next_step=f"Use one of: {', '.join(served.models)}."
-        )
+        raise ModelNotFound(f"There is no model {model!r}.", next_step=f"Use one of: {', '.join(served.models)}.")
     return json_reply(_model(model))
 
 

@@ -54,9 +54,7 @@ def _route(path: str, method: str, operation: dict[str, Any], openapi: dict[str,
         "parameters": [
             _field(p["name"], p["schema"], p.get("required", False)) for p in operation.get("parameters", [])
         ],
-        "bodies": [
-            {"type": kind, "fields": _fields(body["schema"], openapi)} for kind, body in bodies.items()
-        ],
+        "bodies": [{"type": kind, "fields": _fields(body["schema"], openapi)} for kind, body in bodies.items()],
         "statuses": sorted(operation["responses"]),
     }
 

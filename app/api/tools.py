@@ -75,8 +75,6 @@ class ToolsEndpoint:
             stateless_http=True,  # no open stream holds a place, and any process may answer
             json_response=True,
             max_request_body_size=self._service.config.max_body_bytes,
-            transport_security=TransportSecuritySettings(
-                enable_dns_rebinding_protection=False
-            ),  # `admit` did
+            transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # `admit` did
         )
         return server.session_manager

@@ -91,9 +91,7 @@ class Workers:
 
     def _overloaded(self, reason: str) -> Overloaded:
         self._metrics.rejected.inc()
-        return Overloaded(
-            f"The server is full: {reason}.", retry_after_s=2, next_step="Try again in a moment."
-        )
+        return Overloaded(f"The server is full: {reason}.", retry_after_s=2, next_step="Try again in a moment.")
 
 
 def deadline_exceeded(timeout_s: float) -> DeadlineExceeded:

@@ -78,8 +78,6 @@ def test_malformed_json_is_400_and_a_wrong_schema_422_with_its_path():
     assert (http_error(wrong).status, http_error(wrong).param) == (422, "messages.0.role")
 
 
-@pytest.mark.parametrize(
-    ("status", "code"), [(404, "not_found"), (405, "method_not_allowed"), (413, "too_large")]
-)
+@pytest.mark.parametrize(("status", "code"), [(404, "not_found"), (405, "method_not_allowed"), (413, "too_large")])
 def test_errors_of_the_framework_get_the_same_shape(status, code):
     assert http_error(HTTPException(status)).code == code

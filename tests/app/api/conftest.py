@@ -58,9 +58,7 @@ def serve():
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def start(product, config: ApiConfig = ApiConfig()) -> str:
-        settings = uvicorn.Config(
-            create_app(product, config), port=0, log_config=None, timeout_graceful_shutdown=5
-        )
+        settings = uvicorn.Config(create_app(product, config), port=0, log_config=None, timeout_graceful_shutdown=5)
         server = uvicorn.Server(settings)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()

@@ -58,9 +58,7 @@ class FakeAssay:
         time.sleep(self.pause_s)
         if self.error:
             raise self.error
-        chunk = Chunk(
-            id="d1#0", document_id="d1", document_version=1, ordinal=0, start=0, end=len(TEXT), text=TEXT
-        )
+        chunk = Chunk(id="d1#0", document_id="d1", document_version=1, ordinal=0, start=0, end=len(TEXT), text=TEXT)
         hit = Hit(
             chunk=chunk,
             score=1.0,
@@ -83,12 +81,8 @@ class FakeAssay:
 
     def _events(self, question: str, options: dict) -> Iterator[AnswerEvent]:
         result = self.search(Query(text=question)) if not self.error else None
-        yield AnswerEvent(
-            type=EventType.RETRIEVAL, result=result or SearchResult(hits=(), snapshot_id="snap-1")
-        )
-        sentences = tuple(
-            Sentence(text=s, citations=(cite(s),), support=Support.SUPPORTED) for s in SENTENCES
-        )
+        yield AnswerEvent(type=EventType.RETRIEVAL, result=result or SearchResult(hits=(), snapshot_id="snap-1"))
+        sentences = tuple(Sentence(text=s, citations=(cite(s),), support=Support.SUPPORTED) for s in SENTENCES)
         for sentence in sentences:
             yield AnswerEvent(type=EventType.MESSAGE, sentence=sentence)
             yield AnswerEvent(type=EventType.CITATION, citation=sentence.citations[0])
@@ -112,18 +106,12 @@ class FakeAssay:
 
     def document(self, identity: str, principal: Principal) -> Document:
         document = self.stored.get(identity)
-        readable = (
-            document and document.tenant == principal.tenant and document.groups & principal.effective_groups
-        )
+        readable = document and document.tenant == principal.tenant and document.groups & principal.effective_groups
         if not readable:
-            raise NotFound(
-                f"There is no document {identity!r}.", next_step="List them with GET /v1/documents."
-            )
+            raise NotFound(f"There is no document {identity!r}.", next_step="List them with GET /v1/documents.")
         return document
 
-    def documents(
-        self, principal: Principal, collection: str | None = None, cursor: str = "", limit: int = 50
-    ):
+    def documents(self, principal: Principal, collection: str | None = None, cursor: str = "", limit: int = 50):
         mine = [d for _, d in sorted(self.stored.items()) if d.tenant == principal.tenant and d.id > cursor]
         page = [_summary(d) for d in mine if collection in (None, d.collection)]
         return page[:limit], page[limit - 1].id if len(page) > limit else ""
@@ -135,15 +123,11 @@ class FakeAssay:
     def collections(self, principal: Principal) -> dict[str, int]:
         return dict(Counter(d.collection for d in self.stored.values() if d.tenant == principal.tenant))
 
-    def add_document(
-        self, name: str, content: bytes, placement, *, uri: str = ""
-    ) -> tuple[Document, IngestEvent]:
+    def add_document(self, name: str, content: bytes, placement, *, uri: str = "") -> tuple[Document, IngestEvent]:
         if name.endswith(".exe"):
             raise RefusedDocument(f"{name} is not a document.", reason="unsupported", next_step="Send a PDF.")
         uri = uri or f"upload://{name}"
-        identity = (
-            f"d{hashlib.sha256(f'{placement.tenant}/{placement.collection}/{uri}'.encode()).hexdigest()[:8]}"
-        )
+        identity = f"d{hashlib.sha256(f'{placement.tenant}/{placement.collection}/{uri}'.encode()).hexdigest()[:8]}"
         status = "updated" if identity in self.stored else "added"
         document = make_document(
             id=identity,

@@ -119,9 +119,7 @@ def test_a_revoked_key_is_refused_at_once_in_this_process(client, key, product):
 )
 def test_each_route_needs_its_scope(client, key, method, path, scope):
     others = {"read", "write", "admin"} - {scope}
-    response = client.request(
-        method, path, headers=bearer(key(*others)), json=SEARCH if path == "/v1/search" else None
-    )
+    response = client.request(method, path, headers=bearer(key(*others)), json=SEARCH if path == "/v1/search" else None)
     assert response.status_code == 403
     assert f"'{scope}'" in response.json()["error"]["message"]
 
@@ -208,9 +206,7 @@ def test_every_route_but_health_reference_and_sign_in_refuses_strangers(tmp_path
                     method.upper(), path.replace("{identity}", "x").replace("{model}", "x"), json={}
                 )
                 assert response.status_code in (401, 422), (method, path)
-                if (
-                    response.status_code == 422
-                ):  # the body is read before the key: nothing of ours was touched
+                if response.status_code == 422:  # the body is read before the key: nothing of ours was touched
                     assert response.json()["error"]["code"] == "invalid_schema"
                 checked += 1
         assert checked > 10

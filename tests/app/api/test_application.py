@@ -66,9 +66,7 @@ def test_a_body_over_the_limit_is_413_whether_declared_or_streamed(product):
 
 
 def test_a_failing_model_is_503_with_retry_after(tmp_path):
-    with local_client(
-        fake_product(tmp_path, FakeAssay(error=ModelUnavailable("The model is down.")))
-    ) as client:
+    with local_client(fake_product(tmp_path, FakeAssay(error=ModelUnavailable("The model is down.")))) as client:
         response = client.post("/v1/chat/completions", json=QUESTION)
         assert error_of(response) == (503, "model_unavailable")
         assert int(response.headers["retry-after"]) > 0

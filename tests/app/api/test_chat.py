@@ -26,10 +26,7 @@ def test_a_whole_answer_carries_its_text_citations_and_receipt(openai_client):
         citation = annotation.citation
         assert annotation.type == "citation"
         assert TEXT[citation["start"] : citation["end"]] == citation["quote"]
-        assert (
-            message.content[citation["start_index"] : citation["end_index"]]
-            == SENTENCES[citation["sentence"]]
-        )
+        assert message.content[citation["start_index"] : citation["end_index"]] == SENTENCES[citation["sentence"]]
 
 
 def test_every_chunk_of_a_stream_has_a_delta_and_the_deltas_make_the_answer(openai_client):

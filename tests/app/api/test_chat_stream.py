@@ -72,9 +72,7 @@ def test_an_error_on_the_way_is_an_event_in_openais_shape(serve, tmp_path, error
 
 def test_an_answer_that_takes_too_long_ends_with_an_error_event(serve, tmp_path):
     assay = FakeAssay(pause_s=0.15)
-    text = httpx.post(
-        serve(fake_product(tmp_path, assay), ApiConfig(answer_timeout_s=0.4)) + PATH, json=BODY
-    ).text
+    text = httpx.post(serve(fake_product(tmp_path, assay), ApiConfig(answer_timeout_s=0.4)) + PATH, json=BODY).text
     assert json.loads(frames_of(text)[-2][1])["error"]["code"] == "deadline_exceeded"
     assert assay.closed.wait(2)
 

@@ -113,10 +113,7 @@ def test_collections_are_named_with_their_number_of_documents(client):
 def test_a_writer_gives_documents_to_its_own_groups_only(client, product):
     _, token = product.keys.create("writer", groups=["eng"], scopes=["write"])
     headers = {"authorization": f"Bearer {token}"}
-    assert (
-        client.post("/v1/documents", json={"text": "x", "groups": ["eng"]}, headers=headers).status_code
-        == 201
-    )
+    assert client.post("/v1/documents", json={"text": "x", "groups": ["eng"]}, headers=headers).status_code == 201
     refused = client.post("/v1/documents", json={"text": "x", "groups": ["board"]}, headers=headers)
     assert refused.status_code == 403
     assert "board" in refused.json()["error"]["message"]

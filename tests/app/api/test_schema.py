@@ -40,9 +40,7 @@ def test_no_request_makes_the_server_fail(tmp_path, mode):
         with suppress(Unsatisfiable):  # an operation without input cannot be called wrongly
             probe(result.ok(), mode, token, answered)
     assert answered.total() > 200
-    assert (
-        answered[200] > 20 if mode is GenerationMode.POSITIVE else answered[422] > 100
-    )  # most made-up ids are 404
+    assert answered[200] > 20 if mode is GenerationMode.POSITIVE else answered[422] > 100  # most made-up ids are 404
 
 
 def probe(operation, mode, token: str, answered: Counter[int]) -> None:

@@ -28,7 +28,5 @@ def test_a_body_over_the_limit_is_refused(serve, product):
 
 
 def test_a_request_that_is_no_protocol_message_is_refused_without_a_failure(client):
-    response = client.post(
-        "/mcp", json={"hello": 1}, headers={"accept": "application/json, text/event-stream"}
-    )
+    response = client.post("/mcp", json={"hello": 1}, headers={"accept": "application/json, text/event-stream"})
     assert 400 <= response.status_code < 500

@@ -52,7 +52,5 @@ def test_texts_are_ordered_by_relevance(client):
 
 
 def test_texts_need_not_come_back(client):
-    body = client.post(
-        "/v1/rerank", json={"query": "a", "documents": ["a"], "return_documents": False}
-    ).json()
+    body = client.post("/v1/rerank", json={"query": "a", "documents": ["a"], "return_documents": False}).json()
     assert "document" not in body["results"][0]
