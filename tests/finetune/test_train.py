@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from finetune.train import main
 from tests.finetune.conftest import conversation
 
 ROOT = Path(__file__).parent.parent.parent
@@ -159,10 +160,9 @@ def test_a_wrong_recipe_ends_with_two_and_no_traceback(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_planted_leak_stops_the_run_before_its_first_step(recipe_file, tmp_path):
+def test_a_planted_leak_stops_the_run_before_its_first_step(recipe_file, tmp_path, capsys):
     train, held_out = tmp_path / "train.jsonl", tmp_path / "eval.jsonl"
     train.write_text(train.read_text() + held_out.read_text().splitlines()[0].replace("Name the", "NAME  the") + "\n")
-    out = launched(recipe_file)
-    assert out.returncode == 2
-    assert "leak: Remove these training rows: train.jsonl:41" in out.stderr
+    assert main([str(recipe_file)]) == 2
+    assert "leak: Remove these training rows: train.jsonl:41" in capsys.readouterr().err
     assert not (tmp_path / "out" / "small").exists()
