@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Select, and_, select
+from sqlalchemy import ColumnElement, Connection, and_, select
 
 from data.database import Database
 from data.records import Filter, Principal, Query
@@ -23,7 +23,7 @@ class Access:
     scopes: frozenset[int] | None
     contents: NDArray[np.int64] | None
     filters: tuple[Filter, ...] = ()
-    sees: Select | None = None
+    sees: ColumnElement[bool] | None = None
 
 
 class AccessResolver:
@@ -43,15 +43,21 @@ class AccessResolver:
             allowed, n_scopes = allowed_scopes(c, p, query.collection)
             visible = documents.c.scope_id.in_(allowed)
             if len(allowed) == n_scopes and not query.filters:
-                found = Access(key, None, None, sees=visible)
+                found = Access(key, None, None, sees=_unindexed(allowed))
             else:
-                sees = and_(visible, *(condition(f) for f in query.filters))
-                rows = c.execute(select(documents.c.content_id).where(sees).distinct()).scalars().all()
-                found = Access(key, frozenset(allowed), np.unique(np.array(rows, np.int64)), query.filters, sees)
+                conditions = [condition(f) for f in query.filters]
+                sees = select(documents.c.content_id).where(visible, *conditions).distinct()
+                contents = np.unique(np.array(c.execute(sees).scalars().all(), np.int64))
+                found = Access(key, frozenset(allowed), contents, query.filters, and_(_unindexed(allowed), *conditions))
         if len(self._resolved) >= CACHED:
             self._resolved.clear()
         self._resolved[key] = found
         return found
+
+
+def _unindexed(allowed: list[int]) -> ColumnElement[bool]:
+    """Whether a scope is allowed, said so that no planner starts from the scopes: hits are found by content, then checked."""
+    return (documents.c.scope_id + 0).in_(allowed)
 
 
 def allowed_scopes(c: Connection, p: Principal, collection: str | None) -> tuple[list[int], int]:

@@ -32,6 +32,9 @@ from retrieval.index_feed import IndexFeed
 ID_LENGTH = 16
 SQL_BATCH = 500
 
+Stages = dict[str, tuple[int, float]]
+"""Rank, from 1, and score that each stage of a search gave one chunk."""
+
 # Statements of the ingest's and the search's inner loops: building one costs several times what running it does.
 _CONTENT_OF = select(contents.c.id).where(
     contents.c.tenant == bindparam("tenant"), contents.c.sha256 == bindparam("sha256")
@@ -256,7 +259,7 @@ class Catalog:
 
     # -- reading
 
-    def hits(self, ranked: Sequence[tuple[int, float, dict[str, StageScore]]], access: Access, k: int) -> list[Hit]:
+    def hits(self, ranked: Sequence[tuple[int, float, Stages]], access: Access, k: int) -> list[Hit]:
         """Fetch the first `k` of `ranked` (chunk id, score, stages) that still exist and that `access` admits."""
         out: list[Hit] = []
         with self.database.read() as c:
@@ -267,9 +270,7 @@ class Catalog:
                     break
         return out[:k]
 
-    def _hits(
-        self, c: Connection, ranked: Sequence[tuple[int, float, dict[str, StageScore]]], access: Access
-    ) -> list[Hit]:
+    def _hits(self, c: Connection, ranked: Sequence[tuple[int, float, Stages]], access: Access) -> list[Hit]:
         rows = c.execute(_CHUNKS, {"ids": [r[0] for r in ranked]}).all()
         by_id = {r.id: r for r in rows}
         columns = documents.c
@@ -380,13 +381,13 @@ def _chunk(row: Row, identity: str, version: int) -> Chunk:
     )
 
 
-def _hit(row: Row, holders: list[Row], score: float, stages: dict[str, StageScore]) -> Hit:
+def _hit(row: Row, holders: list[Row], score: float, stages: Stages) -> Hit:
     first = holders[0]
     refs = tuple(SourceRef(document_id=h.id, uri=h.uri, title=h.title, version=h.version) for h in holders)
     return Hit(
         chunk=_chunk(row, first.id, first.version),
         score=score,
-        stages=stages,
+        stages={name: StageScore(rank=rank, score=value) for name, (rank, value) in stages.items()},
         sources=refs,
         metadata=first.metadata,
     )

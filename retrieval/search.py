@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import Query, SearchMode, SearchResult, StageScore
-from retrieval.catalog import Catalog
+from data.records import Query, SearchMode, SearchResult
+from retrieval.catalog import Catalog, Stages
 from retrieval.config import SearchConfig
 from retrieval.fusion import fuse
 from retrieval.snapshot import Ranked, Snapshot
@@ -51,11 +51,11 @@ def retrieve(query: Query, snapshot: Snapshot, searcher: Searcher) -> SearchResu
     return SearchResult(hits=tuple(hits), snapshot_id=snapshot.id, timings_ms=watch.laps)
 
 
-def _stages(**lists: Ranked) -> dict[int, dict[str, StageScore]]:
-    out: dict[int, dict[str, StageScore]] = {}
+def _stages(**lists: Ranked) -> dict[int, Stages]:
+    out: dict[int, Stages] = {}
     for stage, ranked in lists.items():
         for rank, (chunk, score) in enumerate(ranked, 1):
-            out.setdefault(chunk, {})[stage] = StageScore.model_construct(rank=rank, score=score)
+            out.setdefault(chunk, {})[stage] = (rank, score)
     return out
 
 
