@@ -41,7 +41,9 @@ def retrieve(query: Query, snapshot: Snapshot, searcher: Searcher) -> SearchResu
         dense = snapshot.search_dense(vector, depth, access)
         watch.lap("dense")
     if query.mode is SearchMode.HYBRID:
-        ranked = fuse(query.text, lexical, dense, config=config.fusion)
+        lexical_scores = dict(lexical) | snapshot.lexical_scores(query.text, _missing(dense, lexical))
+        dense_scores = dict(dense) | snapshot.dense_scores(vector, _missing(lexical, dense))
+        ranked = fuse(lexical_scores, dense_scores, config=config.fusion)
         watch.lap("fusion")
     else:
         ranked = lexical or dense
@@ -49,6 +51,12 @@ def retrieve(query: Query, snapshot: Snapshot, searcher: Searcher) -> SearchResu
     hits = searcher.catalog.hits([(i, s, stages[i]) for i, s in ranked], access, query.k)
     watch.lap("fetch")
     return SearchResult(hits=tuple(hits), snapshot_id=snapshot.id, timings_ms=watch.laps)
+
+
+def _missing(ranked: Ranked, other: Ranked) -> list[int]:
+    """The chunks of one list that the other search did not find among its best."""
+    known = {chunk for chunk, _ in other}
+    return [chunk for chunk, _ in ranked if chunk not in known]
 
 
 def _stages(**lists: Ranked) -> dict[int, Stages]:

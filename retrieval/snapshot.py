@@ -25,6 +25,8 @@ class LexicalSearcher(Protocol):
         self, text: str, k: int, *, scopes: Collection[int] | None, contents: Collection[int] | None
     ) -> Ranked: ...
 
+    def scores(self, text: str, chunk_ids: Collection[int]) -> dict[int, float]: ...
+
 
 class MainIndex(Protocol):
     chunk_ids: Ids
@@ -34,6 +36,8 @@ class MainIndex(Protocol):
     ) -> tuple[Ids, NDArray[np.float32]]: ...
 
     def vectors_of(self, chunk_ids: Ids) -> Vectors: ...
+
+    def held(self, chunk_ids: Ids) -> Mask: ...
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,10 @@ class Snapshot:
             found += [(int(self.delta.rows.chunk_ids[i]), float(scores[i])) for i in best if scores[i] > -np.inf]
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
+    def lexical_scores(self, text: str, chunk_ids: Collection[int]) -> dict[int, float]:
+        """BM25 of given chunks, for those that a lexical search did not return; without a common term none."""
+        return self.lexical.scores(text, chunk_ids)
+
     def dense_scores(self, query: NDArray[np.float32], chunk_ids: list[int]) -> dict[int, float]:
         """Inner products of given chunks, for those that a dense search did not return."""
         out: dict[int, float] = {}
@@ -127,7 +135,7 @@ class Snapshot:
                 rest.append(chunk)
         if rest and self.main is not None:
             known = np.array(rest, np.int64)
-            known = known[np.isin(known, self.main_rows.chunk_ids)]
+            known = known[self.main.held(known)]
             out.update(zip(known.tolist(), (self.main.vectors_of(known) @ query).tolist(), strict=True))
         return out
 

@@ -1,0 +1,36 @@
+"""What bm25s with a Snowball stemmer and English stop words reaches on folders in BEIR layout, by our own measures.
+
+Runs in an environment of its own, from the checkout:
+  python3 -m venv .venv-bm25s && .venv-bm25s/bin/pip install -q bm25s PyStemmer pydantic
+  .venv-bm25s/bin/python -m app.bench.bm25s_reference FOLDER...
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import bm25s
+import Stemmer
+
+from evals.retrieval import CUTOFF, evaluate, load_collection, sampled
+
+
+def main(folders: list[str], n_queries: int = 0) -> None:
+    for folder in folders:
+        collection = sampled(load_collection(Path(folder)), n_queries)
+        stemmer = Stemmer.Stemmer("english")
+        texts = [f"{d.title} {d.text}".strip() for d in collection.documents]
+        index = bm25s.BM25()
+        index.index(bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, show_progress=False), show_progress=False)
+        k = min(CUTOFF, len(texts))
+
+        def search(question: str, _: int, index=index, collection=collection, stemmer=stemmer, k=k) -> list[str]:
+            words = bm25s.tokenize(question, stopwords="en", stemmer=stemmer, show_progress=False)
+            rows, scores = index.retrieve(words, k=k, show_progress=False)
+            return [collection.documents[i].id for i, s in zip(rows[0], scores[0], strict=True) if s > 0]
+
+        print(json.dumps({"collection": collection.name} | evaluate(collection, search).measures()), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
