@@ -94,9 +94,7 @@ def build_dense(
     manifest = DenseManifest(kind="exact", n=n, dim=dim, seed=seed, extra=extra or {})
     if n > config.exact_up_to:
         manifest = _add_inverted_lists(aside, manifest, config)
-    stored = {
-        p.name: StoredFile(size_bytes=p.stat().st_size, sha256=_sha256(p)) for p in sorted(aside.iterdir())
-    }
+    stored = {p.name: StoredFile(size_bytes=p.stat().st_size, sha256=_sha256(p)) for p in sorted(aside.iterdir())}
     manifest = manifest.model_copy(update={"files": stored})
     (aside / MANIFEST).write_text(manifest.model_dump_json(indent=2))
     for path in (*aside.iterdir(), aside):
@@ -122,7 +120,8 @@ class DenseIndex:
         self.close = vectors.close
         self._index = index
         self._vectors = vectors
-        self._by_id = np.argsort(chunk_ids, kind="stable")
+        is_sorted = bool((chunk_ids[1:] > chunk_ids[:-1]).all())
+        self._by_id = None if is_sorted else np.argsort(chunk_ids, kind="stable")
         self._gpu = gpu
         self._gpu_in_use = threading.Lock()
 
@@ -146,9 +145,7 @@ class DenseIndex:
         except (OSError, ValueError, RuntimeError) as error:
             raise IndexDamaged(f"The index {folder.name} cannot be read: {error}.") from error
         if not manifest.n == len(chunk_ids) == index.ntotal or index.d != manifest.dim:
-            raise IndexDamaged(
-                f"The index {folder.name} holds {index.ntotal} rows, its manifest says {manifest.n}."
-            )
+            raise IndexDamaged(f"The index {folder.name} holds {index.ntotal} rows, its manifest says {manifest.n}.")
         return DenseIndex(manifest, index, chunk_ids, vectors, gpu)
 
     def search(
@@ -161,17 +158,13 @@ class DenseIndex:
         """
         query = np.ascontiguousarray(query, np.float32)
         if query.shape != (self.manifest.dim,):
-            raise InvalidInput(
-                f"A query of shape {query.shape} meets {self.manifest.dim} dimensions.", field="query"
-            )
+            raise InvalidInput(f"A query of shape {query.shape} meets {self.manifest.dim} dimensions.", field="query")
         n_allowed = self.manifest.n if allowed is None else int(np.count_nonzero(allowed))
         k = min(k, n_allowed)
         if k <= 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         faiss.omp_set_num_threads(1)  # holds for the calling thread alone
-        selector = (
-            None if allowed is None else faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
-        )
+        selector = None if allowed is None else faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
         if self.manifest.kind == "exact":
             rows, scores = self._scan(query, k, selector, n_allowed)
         else:
@@ -185,11 +178,21 @@ class DenseIndex:
 
     def vectors_of(self, chunk_ids: Ids) -> Floats:
         """Return the stored vectors, float32 [len(chunk_ids), dim]. Raises: InvalidInput for ids not in the index."""
-        at = np.searchsorted(self.chunk_ids, chunk_ids, sorter=self._by_id)
-        rows = self._by_id[np.minimum(at, len(self._by_id) - 1)] if len(self._by_id) else at
-        if len(chunk_ids) and (not len(self._by_id) or not np.array_equal(self.chunk_ids[rows], chunk_ids)):
-            raise InvalidInput("Some of these chunk ids are not in the index.", field="chunk_ids")
+        rows, held = self._rows_of(chunk_ids)
+        if not held.all():
+            raise InvalidInput(f"{np.count_nonzero(~held)} of these chunk ids are not in the index.", field="chunk_ids")
         return self._vectors.read(rows)
+
+    def held(self, chunk_ids: Ids) -> Mask:
+        """Tell of each of these chunk ids whether it is in the index. Costs the same for any size of the index."""
+        return self._rows_of(chunk_ids)[1]
+
+    def _rows_of(self, chunk_ids: Ids) -> tuple[Ids, Mask]:
+        if not len(self.chunk_ids) or not len(chunk_ids):
+            return np.zeros(len(chunk_ids), np.int64), np.zeros(len(chunk_ids), bool)
+        at = np.minimum(np.searchsorted(self.chunk_ids, chunk_ids, sorter=self._by_id), len(self.chunk_ids) - 1)
+        rows = at if self._by_id is None else self._by_id[at]
+        return rows, self.chunk_ids[rows] == chunk_ids
 
     def _scan(self, query: Floats, k: int, selector, n_allowed: int) -> tuple[Ids, Floats]:
         wanted = min(k + 1, n_allowed)
@@ -198,9 +201,7 @@ class DenseIndex:
             scores, rows = self._index.search(query[None], wanted, params=parameters)
             if wanted == n_allowed or scores[0, -1] < scores[0, k - 1]:
                 return rows[0], scores[0]
-            wanted = min(
-                2 * wanted, n_allowed
-            )  # equal scores straddle the end: fetch them all, then chunk ids decide
+            wanted = min(2 * wanted, n_allowed)  # equal scores straddle the end: fetch them all, then chunk ids decide
 
     def _probe(self, query: Floats, k: int, selector, n_allowed: int, n_probe: int) -> Ids:
         wanted = min(max(RESCORED * k, RESCORED_LEAST), n_allowed)
@@ -256,9 +257,7 @@ def _add_inverted_lists(aside: Path, manifest: DenseManifest, config: DenseConfi
     return manifest.model_copy(update={"n_probe": tuned.n_probe, "recall_at_10": tuned.recall})
 
 
-def _trained_lists(
-    vectors: NDArray, n_lists: int, points: int, random: np.random.Generator
-) -> faiss.IndexIVF:
+def _trained_lists(vectors: NDArray, n_lists: int, points: int, random: np.random.Generator) -> faiss.IndexIVF:
     n, dim = vectors.shape
     sample = np.sort(random.choice(n, min(n, points * n_lists), replace=False))
     index = faiss.index_factory(dim, f"IVF{n_lists},SQ8", faiss.METRIC_INNER_PRODUCT)
@@ -302,9 +301,7 @@ def _read_lists(path: Path, mmap: bool) -> faiss.IndexIVF:
     index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP if mmap else 0)
     lists = faiss.downcast_InvertedLists(index.invlists)
     if isinstance(lists, faiss.OnDiskInvertedLists):
-        lists.prefetch_nthread = (
-            0  # else every search starts threads, which costs more than the pages it waits for
-        )
+        lists.prefetch_nthread = 0  # else every search starts threads, which costs more than the pages it waits for
     return index
 
 
@@ -325,18 +322,14 @@ def _inner_products(vectors: Floats, query: Floats) -> Floats:
 def _check(folder: Path, manifest: DenseManifest, verify: bool | None) -> None:
     expected = {VECTORS, CHUNK_IDS} | ({LISTS} if manifest.kind == "inverted lists" else set())
     if set(manifest.files) != expected:
-        raise IndexDamaged(
-            f"The manifest of {folder.name} lists {sorted(manifest.files)}, not {sorted(expected)}."
-        )
+        raise IndexDamaged(f"The manifest of {folder.name} lists {sorted(manifest.files)}, not {sorted(expected)}.")
     for name, file in manifest.files.items():
         size = (folder / name).stat().st_size
         if size != file.size_bytes:
             raise IndexDamaged(f"{name} of the index {folder.name} has {size} bytes, not {file.size_bytes}.")
         hashed = size <= HASHED_BYTES if verify is None else verify
         if hashed and _sha256(folder / name) != file.sha256:
-            raise IndexDamaged(
-                f"{name} of the index {folder.name} is not the file that was written: its hash differs."
-            )
+            raise IndexDamaged(f"{name} of the index {folder.name} is not the file that was written: its hash differs.")
 
 
 def _save(path: Path, array: NDArray, dtype: type) -> None:

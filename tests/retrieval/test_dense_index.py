@@ -181,9 +181,7 @@ def test_the_same_question_gives_the_same_bits_on_any_thread_and_after_reopening
     with ThreadPoolExecutor(8) as pool:
         again = list(pool.map(lambda q: index.search(q, 10), queries))
     reopened = DenseIndex.open(lists.folder)
-    for (ids, scores), other, third in zip(
-        expected, again, (reopened.search(q, 10) for q in queries), strict=True
-    ):
+    for (ids, scores), other, third in zip(expected, again, (reopened.search(q, 10) for q in queries), strict=True):
         for found in (other, third):
             np.testing.assert_array_equal(found[0], ids)
             np.testing.assert_array_equal(found[1].view(np.int32), scores.view(np.int32))
@@ -285,8 +283,19 @@ def test_stored_vectors_are_found_by_chunk_id(lists: Built) -> None:
     rows = [17, 3, 5999]
     np.testing.assert_array_equal(index.vectors_of(lists.chunk_ids[rows]), lists.vectors[rows].astype(np.float32))
     absent = np.setdiff1d(np.arange(10 * N), lists.chunk_ids)[:1]
-    with pytest.raises(InvalidInput, match="not in the index"):
-        index.vectors_of(absent)
+    with pytest.raises(InvalidInput, match="1 of these chunk ids are not in the index"):
+        index.vectors_of(np.append(lists.chunk_ids[rows], absent))
+    asked = np.concatenate([lists.chunk_ids[rows], absent, [-1, 10**12]])
+    assert index.held(asked).tolist() == [True, True, True, False, False, False]
+
+
+def test_chunk_ids_are_found_whether_rows_lie_in_their_order_or_not(tmp_path: Path) -> None:
+    vectors = clustered(1100)
+    for name, chunk_ids in (("rising", np.arange(0, 2200, 2)), ("falling", np.arange(2200, 0, -2))):
+        build_dense(vectors, chunk_ids, EXACT, tmp_path / name)
+        index = DenseIndex.open(tmp_path / name)
+        np.testing.assert_array_equal(index.vectors_of(chunk_ids[[9, 3]]), vectors[[9, 3]].astype(np.float32))
+        assert index.held(np.array([100, 101, 5000])).tolist() == [True, False, False]
 
 
 def test_an_open_index_outlives_its_folder(tmp_path: Path) -> None:
