@@ -16,7 +16,7 @@ import httpx
 ROOT = Path(__file__).parent.parent
 SERVE = ("-m", "app", "serve")
 """What the image runs too."""
-READY_WITHIN_S = 120
+READY_WITHIN_S = 300
 """Generous: the machine may be busy, and the first start ingests."""
 
 
