@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,34 +23,42 @@ N_FILES = 400
 def write_files(folder: Path, version: int) -> None:
     folder.mkdir(exist_ok=True)
     for n in range(N_FILES):
-        (folder / f"{n:03d}.txt").write_text(f"Shelf{n} holds parcel{n} of batch{version}x{n}.\n\nIts keeper is person{n}.")
+        (folder / f"{n:03d}.txt").write_text(
+            f"Shelf{n} holds parcel{n} of batch{version}x{n}.\n\nIts keeper is person{n}."
+        )
 
 
-def ingest_and_kill(home: Path, folder: Path, after_s: float) -> dict[str, str]:
-    """Start an ingest, kill it after `after_s` seconds of acknowledging; returns uri -> document id of what it acknowledged."""
-    process = subprocess.Popen(
+def ingest_and_kill(home: Path, folder: Path, after_s: float) -> tuple[dict[str, str], bool]:
+    """Start an ingest, kill it after `after_s` seconds of acknowledging.
+
+    Returns uri -> document id of what it acknowledged, and whether it was killed before its end.
+    """
+    acknowledged, timer = {}, None
+    with subprocess.Popen(
         [sys.executable, "-m", "app", "ingest", str(folder), "--json"],
         cwd=ROOT,
         env=os.environ | {"ASSAY_HOME": str(home), "ASSAY_INGEST__BATCH_DOCUMENTS": "8"},
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    acknowledged, timer = {}, None
-    try:
+    ) as process:
         for line in process.stdout:
             if timer is None:
-                timer = threading.Timer(after_s, os.killpg, (process.pid, signal.SIGKILL))
+                timer = threading.Timer(after_s, _kill, (process.pid,))
                 timer.start()
             if line.endswith("\n"):
                 event = json.loads(line)
                 assert event["status"] != "refused", event
                 acknowledged[event["uri"]] = event["document_id"]
-    finally:
         if timer is not None:
             timer.cancel()
-        process.wait()
-    return acknowledged
+    assert process.returncode in {0, -signal.SIGKILL}
+    return acknowledged, process.returncode != 0
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):  # it ended meanwhile
+        os.killpg(pid, signal.SIGKILL)
 
 
 def check(home: Path, acknowledged: dict[str, str], chance: random.Random) -> int:
@@ -81,11 +90,20 @@ def test_acknowledged_documents_survive_kill_9(tmp_path, request):
     home, folder = tmp_path / "home", tmp_path / "docs"
     write_files(folder, version=0)
     acknowledged: dict[str, str] = {}
+    n_killed = 0
     for n in range(rounds):
         if n and not n % 5:
             write_files(folder, version=n)  # updates get killed too
-        acknowledged |= ingest_and_kill(home, folder, chance.uniform(0.0, 1.5))
-        check(home, acknowledged, chance)
-    finished = ingest_and_kill(home, folder, 600)
+        told, was_killed = ingest_and_kill(home, folder, chance.uniform(0.0, 1.5))
+        acknowledged |= told
+        n_killed += was_killed
+        n_stored = check(home, acknowledged, chance)
+        print(
+            f"round {n}: {len(told)} acknowledged, {'killed' if was_killed else 'ended by itself'}, {n_stored} stored"
+        )
+    print(f"{n_killed} of {rounds} rounds were killed at work")
+    assert n_killed >= rounds // 4, "too few kills to show anything"
+    finished, was_killed = ingest_and_kill(home, folder, 600)
+    assert not was_killed
     assert len(finished) == N_FILES
     assert check(home, finished, chance) == N_FILES

@@ -1,6 +1,9 @@
 """Ingest from files to search, over the whole product with a fake embedder."""
 
+import json
 import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from app.assay import Assay, Placement
 from data.errors import NotFound
 from data.records import Filter, FilterOp, Principal, Query
 from tests.app.product import open_product
+from tests.running_server import clean_environment
 
 LONG = [f"Paragraph {n} tells of subject{n} in twenty words " + "and some more filler " * 12 for n in range(12)]
 
@@ -289,3 +293,62 @@ def test_an_interrupted_change_of_model_resumes(assay, folder):
     list(assay.change_embedder("wide"))
     assert wide.texts == []
     assert assay.keeper.agreement().holds
+
+
+SERVER = """
+import json, sys
+from pathlib import Path
+from app.telemetry import configure_logging
+from data.records import Query
+from tests.app.product import open_product
+
+configure_logging("warning")
+assay = open_product(Path(sys.argv[1]))
+assay.start()
+print("ready", flush=True)
+for line in sys.stdin:
+    result = assay.search(Query(text=line.strip(), mode="dense", k=1))
+    names = [Path(h.sources[0].uri).name for h in result.hits]
+    facts = {"found": names, "embedder": assay.keeper.snapshot().embedder, "owner": assay.keeper.is_owner}
+    print(json.dumps(facts), flush=True)
+assay.close()
+"""
+
+
+@pytest.fixture
+def serving(tmp_path):
+    """A second process that owns the index and searches; call it with a text."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(tmp_path / "home")],
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def search(text: str) -> dict:
+        process.stdin.write(text + "\n")
+        process.stdin.flush()
+        return json.loads(process.stdout.readline())
+
+    with process:
+        assert process.stdout.readline() == "ready\n"
+        yield search
+        process.stdin.close()
+
+
+def test_the_model_changes_under_a_serving_process_whose_searches_go_on(serving, tmp_path, folder):
+    (tmp_path / "home").mkdir(exist_ok=True)
+    assay = open_product(tmp_path / "home")
+    ingested(assay, folder)
+    for n in range(40):
+        assay.add_document(f"{n}.txt", f"filler {n}".encode(), Placement())
+    seen = []
+    for _ in assay.change_embedder("wide"):
+        seen.append(serving("alpha words about apples"))
+    assert serving("alpha words about apples") == {"found": ["a.txt"], "embedder": "hashing-128", "owner": True}
+    assert all(s["found"] == ["a.txt"] and s["owner"] for s in seen)
+    assert {s["embedder"] for s in seen} == {"hashing-64"}
+    assert not assay.keeper.is_owner
+    assert assay.keeper.agreement().holds
+    assay.close()

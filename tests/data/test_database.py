@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -7,6 +9,7 @@ from sqlalchemy import func, insert, select
 from data.database import Database
 from data.errors import InfrastructureError
 from data.tables import metadata, scopes, state
+from tests.running_server import clean_environment
 
 
 @pytest.fixture
@@ -95,3 +98,15 @@ def test_the_journal_is_write_ahead_and_flushed_at_commit(database):
         assert connection.exec_driver_sql("pragma journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("pragma synchronous").scalar() == 2
     assert sqlite3.sqlite_version_info >= (3, 35)
+
+
+def test_processes_that_start_at_once_migrate_one_new_database_in_turn(tmp_path):
+    code = f"from data.database import Database; d = Database('sqlite:///{tmp_path}/new.db'); d.migrate(); d.close()"
+    started = [
+        subprocess.Popen([sys.executable, "-c", code], env=clean_environment(), stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert [(p.communicate(timeout=120)[1], p.returncode) for p in started] == [("", 0)] * 4
+    database = Database(f"sqlite:///{tmp_path}/new.db")
+    assert database.current_generation() == 0
+    database.close()
