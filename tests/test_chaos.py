@@ -29,7 +29,7 @@ def write_files(folder: Path, version: int) -> None:
 
 
 def ingest_and_kill(home: Path, folder: Path, after_s: float) -> tuple[dict[str, str], bool]:
-    """Start an ingest, kill it after `after_s` seconds of acknowledging.
+    """Start an ingest, kill it `after_s` seconds after the first document that it wrote.
 
     Returns uri -> document id of what it acknowledged, and whether it was killed before its end.
     """
@@ -43,13 +43,14 @@ def ingest_and_kill(home: Path, folder: Path, after_s: float) -> tuple[dict[str,
         start_new_session=True,
     ) as process:
         for line in process.stdout:
-            if timer is None:
+            if not line.endswith("\n"):
+                break  # torn by the kill
+            event = json.loads(line)
+            assert event["status"] != "refused", event
+            acknowledged[event["uri"]] = event["document_id"]
+            if timer is None and event["generation"]:
                 timer = threading.Timer(after_s, _kill, (process.pid,))
                 timer.start()
-            if line.endswith("\n"):
-                event = json.loads(line)
-                assert event["status"] != "refused", event
-                acknowledged[event["uri"]] = event["document_id"]
         if timer is not None:
             timer.cancel()
     assert process.returncode in {0, -signal.SIGKILL}
