@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from data.records import Chunk, Hit, SourceRef
@@ -116,7 +118,7 @@ def test_overlapping_chunks_of_a_document_are_told_once():
     first, second = hit(LEAVE), hit(LEAVE[:50] + " x", "a", start=0)
     found = reader().answer("How many weeks of leave do parents get?", [first, second]).extracts
     spans = sorted((e.start, e.end) for e in found)
-    assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in pairwise(spans))
 
 
 def test_an_answer_has_at_most_so_many_sentences():
