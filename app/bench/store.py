@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from app.settings import load_settings
 from app.wiring import open_assay
+from retrieval.embedding import Vectors
 from retrieval.ingest import Destination, ReadSource
 
 if TYPE_CHECKING:
@@ -45,3 +48,14 @@ def fill(assay: "Assay", texts: Sequence[str]) -> None:
 def source(n: int, text: str) -> ReadSource:
     digest = hashlib.sha256(text.encode()).hexdigest()
     return ReadSource(f"bench://{n}", f"Passage {n}", text, digest, len(text), "text/plain", frozenset({"everyone"}))
+
+
+def stored_chunks(assay: "Assay") -> tuple[list[str], Vectors]:
+    """Texts of all chunks and their vectors, float32 [n, dim], in the same order."""
+    spec, feed = assay.embedder, assay.catalog.feed
+    covered, texts, blobs = 0, [], []
+    while (changes := feed.changes_since(covered, spec.id)).generation > covered:
+        covered = changes.generation
+        texts += [chunk.text for chunk in changes.chunks]
+        blobs += [chunk.vector for chunk in changes.chunks]
+    return texts, np.frombuffer(b"".join(blobs), np.float16).reshape(-1, spec.dim).astype(np.float32)
