@@ -4,6 +4,7 @@ import json
 import pytest
 from langchain_core.language_models import FakeListChatModel
 
+from app.api.replies import json_reply
 from app.receipts import ERASED, blame, citations, digest, seal, verify
 from data.errors import NotFound
 from data.records import Principal, Receipt
@@ -83,6 +84,10 @@ def test_the_hash_survives_json_and_any_order_of_groups(receipt):
         for order in (groups, reversed(groups))
     )
     assert digest(there) == digest(back)
+
+
+def test_a_receipt_as_the_api_returns_it_verifies(receipt):
+    assert verify(Receipt.model_validate_json(bytes(json_reply(receipt).body))).ok
 
 
 def test_the_hash_survives_a_browser_which_writes_whole_numbers_without_a_point(receipt):
