@@ -36,9 +36,17 @@ class RealVLLM:
 
 
 def run_python(*arguments: str | Path, timeout_s: float = 1800) -> str:
-    """Run a module of ours in its own process, so that its libraries' warnings and memory stay out of the tests'."""
+    """Run a module of ours in its own process, so that its libraries' warnings and memory stay out of the tests'.
+
+    One thread: a model this small gains nothing from two, and on a busy machine waiting for the second costs it dearly.
+    """
     done = subprocess.run(
-        [sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=timeout_s
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        env=inherited_environment() | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
     )
     assert done.returncode == 0, f"{arguments} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}"
     return done.stdout

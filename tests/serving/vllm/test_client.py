@@ -16,8 +16,22 @@ def url(fake):
         yield url
 
 
-def test_adapters_are_loaded_listed_and_unloaded(url):
-    client = VLLMClient(f"{url}/v1", "k")
+@pytest.fixture
+def client_of():
+    """Clients that are closed at the end."""
+    opened = []
+
+    def make(url: str, key: str = "") -> VLLMClient:
+        opened.append(VLLMClient(url, key))
+        return opened[-1]
+
+    yield make
+    for client in opened:
+        client.close()
+
+
+def test_adapters_are_loaded_listed_and_unloaded(url, client_of):
+    client = client_of(f"{url}/v1", "k")
     assert client.is_healthy()
     client.load_adapter("support@7", "/adapters/support@7")
     assert [(m.id, m.parent, m.root) for m in client.models()][1] == ("support@7", "tiny", "/adapters/support@7")
@@ -25,24 +39,24 @@ def test_adapters_are_loaded_listed_and_unloaded(url):
     assert [m.id for m in client.models()] == ["tiny"]
 
 
-def test_a_known_name_is_an_error_and_never_loaded_in_place(fake, url):
-    client = VLLMClient(url, "k")
+def test_a_known_name_is_an_error_and_never_loaded_in_place(fake, url, client_of):
+    client = client_of(url, "k")
     client.load_adapter("support@7", "/a")
     with pytest.raises(InvalidInput, match="already been loaded"):
         client.load_adapter("support@7", "/b")
     assert fake.loaded == {"support@7": "/a"}
 
 
-def test_an_adapter_that_vllm_cannot_serve_says_which_kinds_it_can(fake, url):
+def test_an_adapter_that_vllm_cannot_serve_says_which_kinds_it_can(fake, url, client_of):
     fake.fails = "big@1"
     with pytest.raises(InvalidInput, match=r"rank 64 is greater.*no DoRA"):
-        VLLMClient(url, "k").load_adapter("big@1", "/a")
+        client_of(url, "k").load_adapter("big@1", "/a")
 
 
-def test_a_wrong_key_and_a_server_that_is_not_there_say_what_to_set(url):
+def test_a_wrong_key_and_a_server_that_is_not_there_say_what_to_set(url, client_of):
     with pytest.raises(Unauthenticated, match="ASSAY_LLM__API_KEY"):
-        VLLMClient(url, "wrong").models()
-    gone = VLLMClient("http://127.0.0.1:9")
+        client_of(url, "wrong").models()
+    gone = client_of("http://127.0.0.1:9")
     assert not gone.is_healthy()
     with pytest.raises(ModelUnavailable, match="assay llm up"):
         gone.models()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -39,8 +40,8 @@ def synced(real_vllm, registry, tmp_path):
 
 
 def test_a_wrong_key_is_refused(real_vllm):
-    with pytest.raises(Unauthenticated):
-        VLLMClient(real_vllm.url, "wrong").models()
+    with closing(VLLMClient(real_vllm.url, "wrong")) as client, pytest.raises(Unauthenticated):
+        client.models()
 
 
 def test_sync_loads_and_unloads_adapters_at_run_time(real_vllm, synced):

@@ -28,7 +28,9 @@ def world(tmp_path):
     fake = FakeVLLM()
     with fake.served() as url:
         (tmp_path / "registered").mkdir()
-        yield World(tmp_path, url, fake)
+        world = World(tmp_path, url, fake)
+        yield world
+        world.client.close()
 
 
 def test_what_may_answer_is_loaded_and_the_rest_is_not(world):
