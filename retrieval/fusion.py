@@ -19,13 +19,13 @@ SCORE_DECIMALS = 6
 
 
 class FusionConfig(BaseModel):
-    """Learned on fifteen collections with the built-in encoder; another encoder's cosines may want other numbers."""
+    """Learned on fourteen collections with the built-in encoder; another encoder's cosines may want other numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     bias: float = 0.3
     """Logarithm of the cosine's weight before the three below are added. The weight is counted in units of the square root
-    of the best BM25 score, between the score itself and its share of the best: both of these were worse."""
+    of the best BM25 score, half-way between the score itself and its share of the best."""
     dense_level: float = 4.5
     """How much a high best cosine speaks for the dense list: the encoder knows what the question is about."""
     dense_lead: float = 6.0

@@ -2,11 +2,11 @@
 
 Runs in an environment of its own, from the checkout:
   python3 -m venv .venv-bm25s && .venv-bm25s/bin/pip install -q bm25s PyStemmer pydantic
-  .venv-bm25s/bin/python -m app.bench.bm25s_reference FOLDER...
+  .venv-bm25s/bin/python -m app.bench.bm25s_reference [--queries N] FOLDER...
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import bm25s
@@ -15,9 +15,13 @@ import Stemmer
 from evals.retrieval import CUTOFF, evaluate, load_collection, sampled
 
 
-def main(folders: list[str], n_queries: int = 0) -> None:
-    for folder in folders:
-        collection = sampled(load_collection(Path(folder)), n_queries)
+def main() -> None:
+    parser = argparse.ArgumentParser(description="nDCG@10 and more of bm25s, one line of JSON a folder.")
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--queries", type=int, default=0, help="the same draw as `assay eval retrieval --queries`")
+    given = parser.parse_args()
+    for folder in given.folders:
+        collection = sampled(load_collection(folder), given.queries)
         stemmer = Stemmer.Stemmer("english")
         texts = [f"{d.title} {d.text}".strip() for d in collection.documents]
         index = bm25s.BM25()
@@ -33,4 +37,4 @@ def main(folders: list[str], n_queries: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
