@@ -130,7 +130,7 @@ def build_registry(settings: Settings) -> "AdapterRegistry":
     try:
         from serving.registry_mlflow import MlflowRegistry
     except ImportError as error:
-        raise MissingExtra("mlflow", extra="finetune") from error
+        raise MissingExtra("mlflow", extra="registry") from error
     return MlflowRegistry(settings.mlflow)
 
 
