@@ -3,6 +3,7 @@
 A form is anything that renders prompts, scores tokens and goes on from them (`parity_report.Remote`). The first is the reference.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -54,7 +55,7 @@ def compare(
             if form is not forms[0]:
                 difference, where = _largest_difference(reference, form.logprobs(case.trained_ids))
                 largest, n_tokens = max(largest, difference), n_tokens + len(reference)
-                if not difference <= expected.tolerance:
+                if difference > expected.tolerance:
                     found.append(_wrong_logprob(forms[0], form, case, difference, where, expected.tolerance))
             ids, reason = form.generate(case.trained_ids[: _prompt_length(form, case)], expected.max_new_tokens)
             ended = ended or Ending(form.name, ids, reason)
@@ -105,7 +106,11 @@ def _prompt_length(form: Remote, case: Case) -> int:
 def _largest_difference(a: Sequence[float], b: Sequence[float]) -> tuple[float, int]:
     if len(a) != len(b):
         return float("inf"), min(len(a), len(b))
-    return max(((abs(x - y), i) for i, (x, y) in enumerate(zip(a, b, strict=True))), default=(0.0, 0))
+    apart = [abs(x - y) for x, y in zip(a, b, strict=True)]
+    broken = next((i for i, value in enumerate(apart) if math.isnan(value)), None)
+    if broken is not None:
+        return float("inf"), broken
+    return max(((value, i) for i, value in enumerate(apart)), default=(0.0, 0))
 
 
 def _wrong_logprob(
