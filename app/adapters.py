@@ -1,6 +1,7 @@
 """Adapters between the registry, the rollouts in the database, and a vLLM server: what the `llm` and `rollout` verbs do."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -11,9 +12,12 @@ from data.errors import AssayError, InvalidInput
 from serving.registry import AdapterRegistry, AdapterStore, FolderRegistry, find, verified_digest
 from serving.rollout.state import Release
 from serving.rollout.store import Live, RolloutStore
-from serving.vllm.client import VLLMClient
+from serving.vllm.client import ServedModel, VLLMClient
 from serving.vllm.process import ServerPlan, VLLMServer, find_python
 from serving.vllm.sync import Synced, sync
+
+if TYPE_CHECKING:
+    from finetune.parity_report import ParityReport
 
 log = structlog.get_logger("assay.adapters")
 CHALLENGER, CHAMPION = "challenger", "champion"
@@ -82,6 +86,28 @@ def registered_release(registry: AdapterRegistry, ref: str) -> tuple[str, Releas
     """The release that `name`, `name@version` or `name@alias` means. Raises: NotFound, TamperedAdapter."""
     adapter = find(registry, ref if "@" in ref else f"{ref}@{CHALLENGER}")
     return adapter.name, Release(version=adapter.version, digest=verified_digest(registry.folder(adapter)))
+
+
+def compare_served(
+    settings: Settings, client: VLLMClient, path: Path, overrides: tuple[str, ...], name: str
+) -> "ParityReport":
+    """Check parity of a recipe's trained adapter with the server among its forms. Loads torch and weights."""
+    from finetune.kinds import Trained, kind_of
+    from finetune.recipe import load_recipe
+
+    recipe = load_recipe(path, list(overrides))
+    folder = recipe.folder / "adapter"
+    digest, kind = verified_digest(folder), kind_of(recipe)
+    prepared = kind.prepare(recipe)
+    if name:
+        return kind.check_parity(recipe, prepared, Trained(folder, {}, (), {}), ServedModel(client, name))
+    name = f"{recipe.name}@parity-{digest[:12]}"
+    store = AdapterStore(settings.home / settings.vllm.adapters_dir, settings.vllm.adapters_dir_at_server)
+    client.load_adapter(name, store.path_at_server(store.put(name, folder)))
+    try:
+        return kind.check_parity(recipe, prepared, Trained(folder, {}, (), {}), ServedModel(client, name))
+    finally:
+        client.unload_adapter(name)
 
 
 def _mirror_champions(registry: AdapterRegistry, live: Live) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from app.adapters import open_registry, registered_release, sync_adapters
+from app.adapters import compare_served, open_registry, registered_release, sync_adapters
 from app.assay import Assay
 from app.server import build_app
 from app.settings import Settings
@@ -73,7 +73,7 @@ def trained(settings, assay, toy_base, tmp_path_factory) -> Path:
         toy_desk.write_rows(folder / "desk_heldout.jsonl", _desk_rows(assay, toy_desk.NEW_PLACES[:4])),
     )
     for task, files in rows.items():
-        shape = {"epochs": 5, "max_length": 768} if task == "desk" else {}
+        shape = {"epochs": 4, "max_length": 768} if task == "desk" else {}
         recipe = toy_desk.write_recipe(
             folder, f"tiny-{task}", files, base=toy_base, mlflow=settings.var / "mlflow.db", **shape
         )
@@ -127,6 +127,21 @@ def test_each_adapter_answers_its_own_task_and_not_the_others(real_vllm, sync):
     for adapter, task in matches:
         right = matches[adapter, task] >= 0.9 if adapter == task else matches[adapter, task] <= 0.2
         assert right, matches
+
+
+def test_an_adapter_is_the_same_with_its_base_merged_and_served_and_another_one_is_not(
+    settings, real_vllm, sync, trained
+):
+    """finetune's parity check with the real server among the forms."""
+    sync()
+    recipe = trained / "tiny-team.yaml"
+    same = compare_served(settings, real_vllm.client, recipe, (), "")
+    print(f"parity: {same.compared}, largest difference {same.largest_difference:.2g} nats over {same.n_tokens} tokens")
+    assert same.is_passed, same.mismatches
+    assert len(same.compared) == 3
+    assert all("parity" not in model.id for model in real_vllm.client.models())
+    other = compare_served(settings, real_vllm.client, recipe, (), "tiny-urgency@1")
+    assert "logprobs" in {mismatch.check for mismatch in other.mismatches}
 
 
 def _rows(path: Path) -> list[dict]:

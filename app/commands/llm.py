@@ -100,6 +100,32 @@ def status(url: Url = "", as_json: AsJson = False) -> None:
     Console().print(table)
 
 
+@app.command(epilog="Example: assay llm parity finetune/recipes/tiny_cpu.yaml")
+def parity(
+    recipe: Annotated[Path, typer.Argument(help="The recipe that the adapter was trained with.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as they were given to training.")] = None,
+    name: Annotated[str, typer.Option(help="A loaded adapter; by default the recipe's is loaded for the check.")] = "",
+    url: Url = "",
+) -> None:
+    """Compare an adapter with base, merged, and as this server serves it: template, stop token, log-probabilities. Exit 1 when they differ."""
+    from app.adapters import compare_served, open_client
+    from app.settings import load_settings
+
+    settings = load_settings()
+    client = open_client(settings, url)
+    try:
+        report = compare_served(settings, client, recipe, tuple(overrides or ()), name)
+    finally:
+        client.close()
+    for m in report.mismatches:
+        typer.echo(f"{m.check}, {m.where}: {m.detail} {m.mend}")
+    typer.echo(
+        f"{' = '.join(report.compared)}: largest difference {report.largest_difference:.2g} nats "
+        f"(allowed {report.tolerance:g}) over {report.n_tokens} tokens of {report.n_prompts} prompts"
+    )
+    raise typer.Exit(0 if report.is_passed else 1)
+
+
 def _wait(server: "VLLMServer", console: Console) -> float:
     with console.status("vLLM starts ...") as spinner:
         return server.wait_until_ready(lambda s, line: spinner.update(f"vLLM starts ({s:.0f} s)  {line[-100:]}"))
