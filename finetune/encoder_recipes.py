@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from finetune.recipe_parts import Base, Count, Data, Lora, Parity, RunRecipe, Share, Source, Train
+from finetune.recipe_parts import Base, Count, Data, Lora, Parity, RunRecipe, Section, Share, Source, Train
 
 
 class EncoderBase(Base):
@@ -25,6 +25,8 @@ class EncoderTrain(Train):
     """Encoders fit in memory without it."""
     length_grouping: bool = True
     """Batch texts of like length together."""
+    base_dropout: Share = 0.0
+    """Dropout inside the frozen base. On CPU 0.1 costs a quarter of the speed; `lora.dropout` is the adapter's own."""
 
 
 class EncoderSource(Source):
@@ -68,6 +70,26 @@ class ReaderData(EncoderData):
     """Unanswerable rows per answerable question, made with the paragraphs most alike by words, whatever the article."""
 
 
+class Planting(Section):
+    """Texts of one label that are planted into texts of another: orders into documents."""
+
+    source: str
+    """The name of the source whose texts are planted. They are not rows of their own."""
+    label: str
+    """The label of a text that something was planted in."""
+    per_text: Count = 20
+    """Hosts for each planted text, drawn among the rows of the other labels, on the same side of the split."""
+    most_words: Count = 180
+    """Hosts are cut to a stretch of at most this many words, with or without something planted."""
+
+
+class ClassifierData(EncoderData):
+    """Texts with labels."""
+
+    plant: Planting | None = None
+    """Plant the texts of one source into the others."""
+
+
 class EncoderRecipe(RunRecipe):
     """What the encoder kinds share."""
 
@@ -90,6 +112,8 @@ class EmbedderRecipe(EncoderRecipe):
     """Sentence embeddings."""
     n_hard_negatives: int = Field(4, ge=0)
     """Negatives per query, mined from an index of all positives."""
+    negatives_from: int = Field(30, ge=1)
+    """Mined negatives are drawn from this many nearest texts."""
     temperature: float = Field(0.05, gt=0)
     """Divides the cosine similarities."""
 
@@ -99,8 +123,12 @@ class RerankerRecipe(EncoderRecipe):
 
     kind: Literal["reranker"]
     """A score for a question and a chunk read together."""
-    n_hard_negatives: int = Field(4, ge=0)
-    """Negatives per query, mined from an index of all positives."""
+    n_hard_negatives: int = Field(4, ge=1)
+    """Wrong candidates that each right one is compared with: those of the row, then mined from an index of all positives."""
+    negatives_from: int = Field(30, ge=1)
+    """Mined negatives are drawn from this many nearest texts."""
+    pooling: Literal["cls", "mean"] = "mean"
+    """What the linear head reads: the state of [CLS], or the mean over tokens."""
 
 
 class ReaderRecipe(EncoderRecipe):
@@ -134,6 +162,8 @@ class ClassifierRecipe(EncoderRecipe):
 
     kind: Literal["classifier"]
     """Toxicity, injection, topics."""
+    data: ClassifierData
+    """What is trained on."""
     labels: tuple[str, ...] = Field(min_length=2)
     """The values of `label`, in the order of the outputs. The first is what is looked for."""
     threshold: Share = 0.5

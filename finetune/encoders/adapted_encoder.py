@@ -15,10 +15,10 @@ from huggingface_hub import snapshot_download
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerBase
 
 from data.errors import ModelUnavailable
-from finetune.encoder_recipes import EncoderBase
+from finetune.encoder_recipes import EncoderBase, EncoderRecipe
 from finetune.manifest import weights_digest
 from finetune.recipe_parts import Lora
 
@@ -68,12 +68,10 @@ def pooled(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
     return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
-def new_encoder(
-    base: EncoderBase, lora: Lora, n_outputs: int, pooling: Pooling, loss: Loss, seed: int
-) -> AdaptedEncoder:
+def new_encoder(recipe: EncoderRecipe, n_outputs: int, pooling: Pooling, loss: Loss) -> AdaptedEncoder:
     """The frozen base with a fresh adapter and a fresh head, both decided by the seed."""
-    torch.manual_seed(seed)
-    backbone = get_peft_model(load_backbone(base), lora_config(lora))
+    torch.manual_seed(recipe.seed)
+    backbone = get_peft_model(load_backbone(recipe.base, recipe.train.base_dropout), lora_config(recipe.lora))
     return AdaptedEncoder(backbone, fresh_head(backbone.config.hidden_size, n_outputs), pooling, loss)
 
 
@@ -116,18 +114,21 @@ def load_head(folder: Path) -> nn.Linear:
     return head
 
 
-def load_backbone(base: EncoderBase) -> nn.Module:
+def load_backbone(base: EncoderBase, dropout: float = 0.0) -> nn.Module:
     """The encoder without its pooler. Raises: ModelUnavailable."""
-    options: dict[str, Any] = {"dtype": torch.float32}
+    folder = base_folder(base)
+    options: dict[str, Any] = {"dtype": torch.float32, "revision": base.revision}
     if base.attn_implementation:
         options["attn_implementation"] = base.attn_implementation
     try:
+        config = AutoConfig.from_pretrained(folder, revision=base.revision)
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            if hasattr(config, name):
+                setattr(config, name, dropout)
         try:
-            return AutoModel.from_pretrained(
-                base_folder(base), revision=base.revision, add_pooling_layer=False, **options
-            )
+            return AutoModel.from_pretrained(folder, config=config, add_pooling_layer=False, **options)
         except TypeError:  # encoders that have no pooler take no such argument
-            return AutoModel.from_pretrained(base_folder(base), revision=base.revision, **options)
+            return AutoModel.from_pretrained(folder, config=config, **options)
     except (OSError, ValueError) as error:
         raise _unavailable(base, error) from error
 

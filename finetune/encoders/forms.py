@@ -23,16 +23,22 @@ SKIPPED = "served: the adapter is read by the local encoder; `deltas` is how it 
 Outputs = list[NDArray[np.float32]]
 
 
-def check_head(recipe: EncoderRecipe, folder: Path, items: Sequence[Item]) -> ParityReport:
-    """Compare log-probabilities of all outputs on a few held-out items, in float32."""
-    picked = list(items[: recipe.parity.n_prompts])
+def check_head(recipe: EncoderRecipe, folder: Path, items: Sequence[Item], n_listed: int = 1) -> ParityReport:
+    """Compare log-probabilities of all outputs on a few held-out items, in float32; `n_listed` items stand for one where scores
+    are compared within a list."""
+    picked = list(items[: recipe.parity.n_prompts * n_listed])
     pooling = json.loads((folder / "head_config.json").read_text("utf-8"))["pooling"]
     merged = load_encoder(recipe.base, folder)
     merged.backbone = merged.backbone.merge_and_unload()
     deltas = AdaptedEncoder(with_deltas(load_backbone(recipe.base), folder), load_head(folder), pooling)
     forms = {"base with adapter": load_encoder(recipe.base, folder), "merged": merged, "deltas": deltas}
     axis = 0 if pooling == "tokens" else -1
-    outputs = {name: [log_softmax(row, axis) for row in logits_of(form, picked, 8)] for name, form in forms.items()}
+    outputs = {}
+    for name, form in forms.items():
+        logits = logits_of(form, picked, 8)
+        if n_listed > 1:
+            logits = [np.concatenate(logits[i : i + n_listed]) for i in range(0, len(logits), n_listed)]
+        outputs[name] = [log_softmax(row, axis) for row in logits]
     n_tokens = sum(len(item["input_ids"]) for item in picked)
     return compare_outputs(outputs, n_tokens, recipe.parity.logprob_tolerance)
 
@@ -72,5 +78,3 @@ def with_deltas(backbone: nn.Module, folder: Path) -> nn.Module:
 def log_softmax(logits: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     shifted = logits - logits.max(axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
-
-

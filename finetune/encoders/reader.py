@@ -56,7 +56,7 @@ def prepare(recipe: ReaderRecipe) -> Prepared:
 
 def train(recipe: ReaderRecipe, prepared: Prepared, place: Place, log: Log) -> Trained:
     """Train, save, and measure what was saved on the held-out articles."""
-    model = new_encoder(recipe.base, recipe.lora, 2, "tokens", span_loss, recipe.seed)
+    model = new_encoder(recipe, 2, "tokens", span_loss)
     shuffled = sorted(prepared.eval, key=lambda e: hashlib.sha256(e.where.encode()).digest())
     ran = fit(recipe, place, log, model, ([*map(item_of, prepared.train)], [*map(item_of, shuffled)]), padded)
     folder = emptied(recipe, place)

@@ -16,7 +16,7 @@ from finetune.examples import Dropped
 from finetune.rows import Row, UnusableRow
 
 WORD = re.compile(r"\w+")
-N_BESIDE = 3
+N_BESIDE = 2
 """Sentences of the corpus put before and after the one that answers, at most."""
 
 

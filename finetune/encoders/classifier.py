@@ -1,0 +1,39 @@
+"""Kind `classifier`: a label for a text (toxic or not, giving orders or not). A linear head over the text."""
+
+from finetune.encoder_recipes import ClassifierRecipe
+from finetune.encoders.adapted_encoder import load_tokenizer
+from finetune.encoders.built_rows import BuiltRow, parted_rows
+from finetune.encoders.forms import check_head
+from finetune.encoders.injection_rows import planted
+from finetune.encoders.label_rows import FORMATS
+from finetune.encoders.labelled import item_of, prepared_labels, train_labels
+from finetune.examples import Prepared
+from finetune.kinds import Log, Trained
+from finetune.launch import Place
+from finetune.parity_report import ParityReport, Remote
+from finetune.rows import need_rows
+
+
+def prepare(recipe: ClassifierRecipe) -> Prepared:
+    """Read and part the rows; then plant one source's texts into the others, on each side of its own."""
+    parted = parted_rows(recipe, FORMATS)
+    if how := recipe.data.plant:
+        parted.train[:] = planted(parted.train, how, recipe.seed)
+        parted.eval[:] = planted(parted.eval, how, recipe.seed)
+    need_rows(len(parted.train), parted.dropped, "train")
+    return prepared_labels(recipe, parted, load_tokenizer(recipe.base), _texts)
+
+
+def train(recipe: ClassifierRecipe, prepared: Prepared, place: Place, log: Log) -> Trained:
+    """Train, save, and measure what was saved, source by source, at the recipe's threshold."""
+    config = {"kind": "classifier", "reads": ["text"]}
+    return train_labels(recipe, prepared, place, log, config, recipe.threshold)
+
+
+def check_parity(recipe: ClassifierRecipe, prepared: Prepared, trained: Trained, remote: Remote | None) -> ParityReport:
+    """Compare the forms on held-out texts."""
+    return check_head(recipe, trained.folder, [item_of(e) for e in prepared.eval or prepared.train])
+
+
+def _texts(row: BuiltRow) -> tuple[str, str | None]:
+    return row.fields["text"], None
