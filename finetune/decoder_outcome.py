@@ -66,7 +66,7 @@ def check_forms(
     whole = HuggingFaceForm("merged", merged(with_adapter(base, folder, bf16=False)), served)
     if not served.chat_template:
         served.chat_template = saved.chat_template  # vLLM is then given the file: --chat-template
-    skipped = () if remote else ("served: no server was given; `assay llm parity` compares one",)
+    skipped = () if remote else ("served: no server was given (finetune.served compares one)",)
     return compare([adapter, whole, *([remote] if remote else [])], cases, expected, skipped)
 
 

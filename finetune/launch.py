@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import psutil
-
 from data.errors import UsageError
 
 LOGGED = (
@@ -99,7 +97,7 @@ def tracking_uri(given: str | None) -> str:
 
 def described_environment() -> dict[str, str]:
     """Versions, git revision and hardware in words; no machine name, no user, no path."""
-    memory_gib = round(psutil.virtual_memory().total / 2**30)
+    memory_gib = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
     facts = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -137,8 +135,14 @@ def _git_revision() -> str:
 
 
 def _parent_command() -> list[str]:
+    """The command line of the launcher, where the system tells it."""
+    told = Path(f"/proc/{os.getppid()}/cmdline")
     try:
-        parent = psutil.Process().parent()
-        return parent.cmdline() if parent else []
-    except psutil.Error:
+        if told.exists():
+            return told.read_text("utf-8", "replace").strip("\0").split("\0")
+        shown = subprocess.run(
+            ["ps", "-o", "args=", "-p", str(os.getppid())], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
         return []
+    return shown.stdout.split()

@@ -1,8 +1,8 @@
 """What a parity check found, and the port through which a served model is asked. Knows no model library."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 Message = dict[str, str]
 
@@ -48,3 +48,6 @@ class ParityReport:
     @property
     def is_passed(self) -> bool:
         return not self.mismatches
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "is_passed": self.is_passed}

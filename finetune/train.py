@@ -5,7 +5,6 @@ adapter is kept, not registered), 2 wrong use or blocking findings, 4 infrastruc
 """
 
 import argparse
-import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -97,7 +96,7 @@ def _write_folder(told: Told) -> str:
     (folder / "recipe.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), "utf-8")
     (folder / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in told.trained.curve), "utf-8")
     (folder / "preflight.json").write_text(json.dumps(told.preflight.as_json(), ensure_ascii=False, indent=1), "utf-8")
-    (folder / "parity.json").write_text(json.dumps(dataclasses.asdict(told.parity), indent=1), "utf-8")
+    (folder / "parity.json").write_text(json.dumps(told.parity.as_json(), indent=1), "utf-8")
     write_card(folder, told)
     return write_manifest(
         folder,

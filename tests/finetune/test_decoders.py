@@ -23,6 +23,7 @@ from finetune.hugging_face_form import HuggingFaceForm
 from finetune.launch import Place
 from finetune.merge import merge
 from finetune.preflight import look, main
+from finetune.served import check_served
 from finetune.toy_tasks import catalogue, preference_rows, ticket_rows
 from tests.finetune.conftest import conversation
 
@@ -57,7 +58,7 @@ def test_an_adapter_is_trained_packed_measured_and_alike_in_all_forms(run):
     report = sft.check_parity(recipe, prepared, result, None)
     assert report.is_passed, report.mismatches
     assert report.compared == ("base with adapter", "merged")
-    assert "assay llm parity" in report.skipped[0]
+    assert "no server was given" in report.skipped[0]
 
     told = Told(recipe, result, look(recipe, prepared), report, prepared.files, {"python": "3"})
     text = card_text(told)
@@ -93,7 +94,9 @@ def test_a_server_with_another_adapter_fails_parity_with_its_place(run):
             if "lora_B" in name:
                 weight += 0.05
     served = HuggingFaceForm("served", model, prepared.aids)
-    report = sft.check_parity(recipe, prepared, result, served)
+    (result.folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    report = check_served(result.folder, served)
+    assert report.compared == ("base with adapter", "merged", "served")
     wrong = [m for m in report.mismatches if m.check == "logprobs"]
     assert wrong
     assert wrong[0].between == ("base with adapter", "served")
