@@ -29,10 +29,14 @@ def test_each_write_takes_the_next_generation(database):
 
 
 def test_a_failed_write_leaves_nothing_and_takes_no_generation(database):
+    def fail_halfway():
+        with database.write() as write:
+            write.connection.execute(insert(state).values(name="x", value=1))
+            raise ZeroDivisionError
+
     before = database.current_generation()
-    with pytest.raises(ZeroDivisionError), database.write() as write:
-        write.connection.execute(insert(state).values(name="x", value=1))
-        1 / 0  # noqa: B018
+    with pytest.raises(ZeroDivisionError):
+        fail_halfway()
     with database.read() as connection:
         assert connection.execute(select(func.count()).select_from(state)).scalar_one() == 0
     assert database.current_generation() == before
