@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class RolloutConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    poll_s: float = Field(0.25, gt=0, le=1)
+    poll_s: float = Field(0.2, gt=0, le=1)
     """How often each process asks whether a rollout has changed; a rollback is in force everywhere within this time."""
     judge_s: float = Field(1.0, gt=0)
     """How often the evidence of running trials is weighed."""

@@ -147,7 +147,7 @@ class RolloutStore:
     # -- reading
 
     def generation(self) -> tuple[int, int]:
-        """Two primary-key look-ups: cheap enough to ask four times a second."""
+        """Two primary-key look-ups: cheap enough to ask several times a second."""
         with self._database.read() as connection:
             return _generation(connection)
 
