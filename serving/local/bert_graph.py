@@ -6,7 +6,7 @@ provider. One text per run: nothing is padded, and a text's vector does not depe
 Raise `GRAPH_VERSION` in `encoder.py` with every change here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,6 +19,8 @@ INT8_LEVELS = 63
 
 Weights = Mapping[str, NDArray]
 Precision = Literal["fp32", "int8"]
+Channels = Mapping[int, Sequence[int]]
+"""Layer to channels of its feed-forward part."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class _Graph:
     weights: Weights
     shape: BertShape
     precision: Precision
+    outliers: Channels
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
 
@@ -54,16 +57,19 @@ class _Graph:
         return self.constant(name, self.weights[name])
 
 
-def build_bert(weights: Weights, shape: BertShape, precision: Precision = "fp32") -> ModelProto:
+def build_bert(
+    weights: Weights, shape: BertShape, precision: Precision = "fp32", outliers: Channels | None = None
+) -> ModelProto:
     """Return the model: `ids` int32 [1, length] -> `vectors` float32 [1, dim].
 
     `int8` computes the linear layers with 7-bit weights (a scale per output channel) and 8-bit activations (a scale
-    per text); everything else stays fp32. Raises: KeyError naming the weight that is missing.
+    per text); everything else stays fp32, and so do the feed-forward channels named in `outliers`: one that is several
+    times larger than the others would make the common scale as coarse. Raises: KeyError naming the weight that is missing.
     """
-    graph = _Graph(weights, shape, precision)
+    graph = _Graph(weights, shape, precision, (outliers or {}) if precision == "int8" else {})
     hidden = _embeddings(graph)
     for layer in range(shape.n_layers):
-        hidden = _layer(graph, f"encoder.layer.{layer}", hidden)
+        hidden = _layer(graph, layer, hidden)
     [mean] = graph.add("ReduceMean", hidden, axes=[1], keepdims=0)
     graph.nodes.append(helper.make_node("LpNormalization", [mean], ["vectors"], axis=-1, p=2))
     return _model(graph)
@@ -79,12 +85,32 @@ def _embeddings(graph: _Graph) -> str:
     return graph.fused("EmbedLayerNormalization", *inputs, n_outputs=2, epsilon=graph.shape.layer_norm_eps)
 
 
-def _layer(graph: _Graph, name: str, hidden: str) -> str:
+def _layer(graph: _Graph, number: int, hidden: str) -> str:
+    name = f"encoder.layer.{number}"
     attended = _attention(graph, f"{name}.attention.self", hidden)
     update = _linear(graph, f"{name}.attention.output.dense", attended)
     hidden = _add_and_norm(graph, f"{name}.attention.output", update, hidden)
-    wide = graph.fused("Gelu", _linear(graph, f"{name}.intermediate.dense", hidden))
-    return _add_and_norm(graph, f"{name}.output", _linear(graph, f"{name}.output.dense", wide), hidden)
+    update = _feed_forward(graph, name, hidden, list(graph.outliers.get(number, ())))
+    return _add_and_norm(graph, f"{name}.output", update, hidden)
+
+
+def _feed_forward(graph: _Graph, name: str, hidden: str, outliers: list[int]) -> str:
+    """W2 gelu(W1 hidden + b1) + b2, where the `outliers` among its channels take a way of their own, in fp32."""
+    widen, bias, narrow = (
+        graph.weights[f"{name}.{part}"].copy()
+        for part in ("intermediate.dense.weight", "intermediate.dense.bias", "output.dense.weight")
+    )
+    aside = _in_fp32(graph, name, hidden, widen[outliers], bias[outliers], narrow[:, outliers]) if outliers else ""
+    widen[outliers] = bias[outliers] = 0  # gelu(0) = 0
+    wide = graph.fused("Gelu", _affine(graph, f"{name}.intermediate.dense", hidden, widen, bias))
+    update = _affine(graph, f"{name}.output.dense", wide, narrow, graph.weights[f"{name}.output.dense.bias"])
+    return graph.add("Add", update, aside)[0] if aside else update
+
+
+def _in_fp32(graph: _Graph, name: str, hidden: str, widen: NDArray, bias: NDArray, narrow: NDArray) -> str:
+    wide = graph.add("MatMul", hidden, graph.constant(f"{name}.outliers.widen", widen.T))[0]
+    wide = graph.fused("BiasGelu", wide, graph.constant(f"{name}.outliers.bias", bias))
+    return graph.add("MatMul", wide, graph.constant(f"{name}.outliers.narrow", narrow.T))[0]
 
 
 def _attention(graph: _Graph, name: str, hidden: str) -> str:
@@ -105,7 +131,7 @@ def _affine(graph: _Graph, name: str, hidden: str, weight: NDArray, bias: NDArra
     if graph.precision == "fp32":
         product = graph.add("MatMul", hidden, graph.constant(f"{name}.transposed", weight.T))[0]
         return graph.add("Add", product, added)[0]
-    scale = np.abs(weight).max(axis=1) / INT8_LEVELS  # one per output channel
+    scale = np.maximum(np.abs(weight).max(axis=1), 1e-9) / INT8_LEVELS  # one per output channel
     steps = np.rint(weight / scale[:, None]).astype(np.int8)
     inputs = [graph.constant(f"{name}.steps", steps.T), graph.constant(f"{name}.scale", scale)]
     return graph.fused("DynamicQuantizeMatMul", hidden, *inputs, "", added)  # "": symmetric, no zero point

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import onnxruntime
 import pytest
+from onnx import ModelProto
 
 from serving.local.bert_graph import BertShape, build_bert
 
@@ -52,11 +53,7 @@ def reference(w: dict[str, np.ndarray], ids: list[int]) -> np.ndarray:
         return x.reshape(len(ids), SHAPE.n_heads, -1).swapaxes(0, 1)
 
     x = w["embeddings.word_embeddings.weight"][ids].astype(np.float64)
-    x = (
-        x
-        + w["embeddings.position_embeddings.weight"][: len(ids)]
-        + w["embeddings.token_type_embeddings.weight"][0]
-    )
+    x = x + w["embeddings.position_embeddings.weight"][: len(ids)] + w["embeddings.token_type_embeddings.weight"][0]
     x = norm(x, "embeddings")
     for layer in range(SHAPE.n_layers):
         name = f"encoder.layer.{layer}"
@@ -72,7 +69,10 @@ def reference(w: dict[str, np.ndarray], ids: list[int]) -> np.ndarray:
 
 
 def run(precision: str, ids: list[int]) -> np.ndarray:
-    model = build_bert(small_weights(), SHAPE, precision)
+    return run_model(build_bert(small_weights(), SHAPE, precision), ids)
+
+
+def run_model(model: ModelProto, ids: list[int]) -> np.ndarray:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, {"ids": np.array([ids], np.int32)})[0][0]
 
@@ -92,3 +92,30 @@ def test_a_missing_weight_is_named() -> None:
     del weights["encoder.layer.1.output.dense.bias"]
     with pytest.raises(KeyError, match=r"encoder\.layer\.1\.output\.dense\.bias"):
         build_bert(weights, SHAPE)
+
+
+def with_outliers() -> dict[str, np.ndarray]:
+    """Channel 3 of each layer's feed-forward part is fifty times as large as the others, and weighs as much as they do."""
+    weights = small_weights()
+    for layer in range(SHAPE.n_layers):
+        weights[f"encoder.layer.{layer}.intermediate.dense.weight"][3] *= 50
+        weights[f"encoder.layer.{layer}.output.dense.weight"][:, 3] /= 50
+    return weights
+
+
+def test_int8_loses_less_when_outliers_are_computed_in_fp32() -> None:
+    weights = with_outliers()
+    texts = [[1 + n, 2, 3 + n, 4, 5, 6 + n] for n in range(12)]
+
+    def loss(outliers: dict[int, tuple[int, ...]]) -> float:
+        model = build_bert(weights, SHAPE, "int8", outliers)
+        return float(np.mean([1 - run_model(model, ids) @ reference(weights, ids) for ids in texts]))
+
+    assert loss({0: (3,), 1: (3,)}) < 0.9 * loss({})
+
+
+def test_outliers_leave_fp32_as_it_is() -> None:
+    ids, weights = [1, 2, 3], with_outliers()
+    np.testing.assert_array_equal(
+        run_model(build_bert(weights, SHAPE, "fp32", {0: (3,)}), ids), run_model(build_bert(weights, SHAPE), ids)
+    )

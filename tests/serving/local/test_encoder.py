@@ -51,9 +51,7 @@ def test_no_text_gives_no_row(encoder: MiniLMEncoder) -> None:
 
 
 @pytest.mark.parametrize("kind", ["document", "query"])
-def test_a_vector_is_the_same_bit_for_bit_alone_among_others_and_in_parallel(
-    encoder: MiniLMEncoder, kind: str
-) -> None:
+def test_a_vector_is_the_same_bit_for_bit_alone_among_others_and_in_parallel(encoder: MiniLMEncoder, kind: str) -> None:
     together = encoder.embed(TEXTS, kind=kind)
     with ThreadPoolExecutor(8) as pool:
         alone = list(pool.map(lambda text: encoder.embed([text], kind=kind)[0], TEXTS * 3))
@@ -71,6 +69,18 @@ def test_int8_documents_stay_close_to_fp32(encoder: MiniLMEncoder) -> None:
     assert 0.97 < cosines.min() < cosines.max() < 1 - 1e-4  # the empty text is worst; int8 did compute them
 
 
+def test_computing_the_outliers_apart_brings_int8_closer(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"{start} {TEXTS[0]} {TEXTS[3][:400]}" for start in ("Returns:", "In our shops,", "By law,", "Online,")]
+    exact = MiniLMEncoder(cache=cache).embed(texts, kind="query")
+    apart = MiniLMEncoder(cache=cache).embed(texts)
+    monkeypatch.setattr("serving.local.encoder.OUTLIERS", {})
+    together = MiniLMEncoder(cache=tmp_path).embed(texts)
+    losses = [float((1 - (vectors * exact).sum(axis=1)).mean()) for vectors in (apart, together)]
+    assert losses[0] < 0.8 * losses[1]
+
+
 def test_the_id_names_weights_and_precision(encoder: MiniLMEncoder, cache: Path) -> None:
     exact = MiniLMEncoder(EncoderConfig(document_precision="fp32"), cache=cache)
     assert encoder.id == "all-minilm-l6-v2@53aa51172d14+int8"
@@ -80,9 +90,7 @@ def test_the_id_names_weights_and_precision(encoder: MiniLMEncoder, cache: Path)
 
 def test_only_the_first_256_tokens_count(encoder: MiniLMEncoder) -> None:
     text = "word " * 254
-    np.testing.assert_array_equal(
-        encoder.embed([text]), encoder.embed([text + "and then a different ending"])
-    )
+    np.testing.assert_array_equal(encoder.embed([text]), encoder.embed([text + "and then a different ending"]))
     assert (encoder.embed([text]) != encoder.embed(["word " * 253])).any()
 
 
@@ -134,25 +142,19 @@ def test_a_torn_cache_is_built_again(encoder: MiniLMEncoder, cache: Path, tmp_pa
     np.testing.assert_array_equal(again.embed(TEXTS), expected)
 
 
-def test_neither_torch_nor_onnx_is_imported_when_the_graph_is_kept(
-    encoder: MiniLMEncoder, cache: Path
-) -> None:
+def test_neither_torch_nor_onnx_is_imported_when_the_graph_is_kept(encoder: MiniLMEncoder, cache: Path) -> None:
     encoder.load()
     program = (
         "import sys; from pathlib import Path; from serving.local.encoder import MiniLMEncoder;"
         f"MiniLMEncoder(cache=Path({str(cache)!r})).embed(['x'], kind='query');"
         "print({'torch', 'transformers', 'onnx', 'retrieval'} & set(sys.modules))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not importlib.util.find_spec("sentence_transformers"), reason="sentence-transformers is absent"
-)
+@pytest.mark.skipif(not importlib.util.find_spec("sentence_transformers"), reason="sentence-transformers is absent")
 def test_fp32_vectors_equal_those_of_sentence_transformers(encoder: MiniLMEncoder) -> None:
     from serving.local.hub_encoder import SentenceTransformerEncoder
 
