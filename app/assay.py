@@ -309,6 +309,8 @@ class Assay:
             self.stores.rollout.close()
         self.stores.reader.close()
         self.keeper.close()
+        if "rag" in vars(self):
+            self.rag.close()
         self.stores.database.close()
 
     # -- ingest, inside

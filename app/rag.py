@@ -137,6 +137,11 @@ class Rag:
         if self.parts.checkpointer is not None:
             self.parts.checkpointer.delete_thread(thread)
 
+    def close(self) -> None:
+        """Let go of the conversations' connection. Answers that are under way must have ended."""
+        if connection := getattr(self.parts.checkpointer, "conn", None):  # a connection or a pool: LangGraph closes neither
+            connection.close()
+
 
 def _graph(parts: RagParts) -> StateGraph:
     graph = StateGraph(State)
