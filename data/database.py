@@ -38,7 +38,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = _engine(url)
-        self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")  # lock first, then read the newest state
+        # lock first, then read the newest state; an acknowledged document survives a power cut
+        self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE", synchronous="full")
+        self._unflushed = self.engine.execution_options(begin="BEGIN IMMEDIATE", synchronous="normal")
         self._reader = (
             self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
@@ -62,9 +64,13 @@ class Database:
             yield Write(connection, connection.execute(select(generation.c.value)).scalar_one())
 
     @contextmanager
-    def append(self) -> Iterator[Connection]:
-        """One transaction for rows that no index follows (receipts, feedback, keys): takes no generation."""
-        with self._translated(), self._writing, self._writer.begin() as connection:
+    def append(self, *, flush: bool = True) -> Iterator[Connection]:
+        """One transaction for rows that no index follows (receipts, feedback, keys): takes no generation.
+
+        Without `flush` it does not wait for the disk: SQLite may lose it to a power cut, never to a killed process.
+        """
+        writer = self._writer if flush else self._unflushed
+        with self._translated(), self._writing, writer.begin() as connection:
             yield connection
 
     def current_generation(self) -> int:
@@ -159,7 +165,10 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+        options = connection.get_execution_options()
+        if level := options.get("synchronous"):
+            connection.exec_driver_sql(f"pragma synchronous = {level}")
+        connection.exec_driver_sql(options.get("begin", "BEGIN"))
 
     return engine
 

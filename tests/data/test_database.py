@@ -97,6 +97,25 @@ def test_deleted_text_leaves_the_file(database, tmp_path):
     assert not any(secret.encode() in path.read_bytes() for path in tmp_path.iterdir())
 
 
+def test_only_what_may_be_lost_to_a_power_cut_skips_the_disk(database):
+    full, normal = 2, 1
+
+    def level(connection):
+        return connection.exec_driver_sql("pragma synchronous").scalar_one()
+
+    for _ in range(3):  # whichever connection of the pool serves it, and whatever it served before
+        with database.append(flush=False) as connection:
+            assert level(connection) == normal
+        with database.append() as connection:
+            assert level(connection) == full
+        with database.append(flush=False) as connection:
+            connection.execute(insert(scopes).values(tenant="t", collection="c", groups=[], groups_key=str(_)))
+        with database.write() as write:
+            assert level(write.connection) == full
+    with database.read() as connection:
+        assert len(connection.execute(select(scopes.c.id)).all()) == 3
+
+
 def test_the_journal_is_write_ahead_and_flushed_at_commit(database):
     with database.read() as connection:
         assert connection.exec_driver_sql("pragma journal_mode").scalar() == "wal"
