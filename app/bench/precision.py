@@ -17,7 +17,7 @@ from serving.config import EncoderConfig
 from serving.local.encoder import GRAPH_VERSION, MiniLMEncoder
 
 Vectors = NDArray[np.float32]
-N_QUERIES = 2000
+N_QUERIES = 6000
 EXACT = ("fp32", "fp32")
 
 

@@ -23,8 +23,11 @@ READY_WITHIN_S = 60
 def serving(home: Path, port: int) -> Iterator[tuple[str, psutil.Process, float]]:
     """`assay serve` over `home`: its URL, its process, and the seconds until `/readyz` answered 200."""
     environment = os.environ | {"ASSAY_HOME": str(home), "ASSAY_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    log = home / "serve.log"
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environment, stdout=subprocess.DEVNULL)
+    with log.open("wb") as err:
+        command = [sys.executable, "-m", "app", "serve"]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=err)
     url = f"http://127.0.0.1:{port}"
     try:
         while True:
@@ -34,7 +37,7 @@ def serving(home: Path, port: int) -> Iterator[tuple[str, psutil.Process, float]
             except httpx.TransportError:
                 pass
             if process.poll() is not None or time.perf_counter() - began > READY_WITHIN_S:
-                raise RuntimeError(f"assay serve was not ready within {READY_WITHIN_S} s (exit code {process.poll()})")
+                raise RuntimeError(f"assay serve was not ready within {READY_WITHIN_S} s: {log.read_text()[-2000:]}")
             time.sleep(0.02)
         yield url, psutil.Process(process.pid), time.perf_counter() - began
     finally:
