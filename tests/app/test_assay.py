@@ -337,6 +337,7 @@ def serving(tmp_path):
         process.stdin.close()
 
 
+@pytest.mark.slow
 def test_the_model_changes_under_a_serving_process_whose_searches_go_on(serving, tmp_path, folder):
     (tmp_path / "home").mkdir(exist_ok=True)
     assay = open_product(tmp_path / "home")

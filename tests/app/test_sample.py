@@ -1,11 +1,14 @@
 from contextlib import closing, suppress
 
+import pytest
+
 from app.sample import ingest_sample, is_wanted
 from app.server import SAMPLES
 from data.records import Principal
 from tests.app.product import open_product
 
 
+@pytest.mark.slow
 def test_an_interrupted_sample_ingest_goes_on_and_a_complete_one_is_left_alone(tmp_path, monkeypatch):
     with closing(open_product(tmp_path)) as assay:
         assert is_wanted(assay)

@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 from app.commands.eval import app
 from data.errors import InvalidInput
 
+pytestmark = pytest.mark.slow  # ingests collections through the real encoder
+
 TOPICS = {
     "tea": "Tea is free in every kitchen, and the kettle is emptied at night.",
     "leave": "Parents get eighty days of leave, to be taken before the child is two.",

@@ -15,6 +15,8 @@ import pytest
 
 from tests.running_server import clean_environment, running_server
 
+pytestmark = pytest.mark.slow  # starts the command, which converts in processes of its own
+
 COMMAND = [sys.executable, "-m", "app", "ingest"]
 
 
