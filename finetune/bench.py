@@ -1,4 +1,4 @@
-"""python -m finetune.bench [FOLDER] [--rounds N]: packed against unpacked, and this package against TRL alone. Useful tokens/s.
+"""python -m finetune.bench [FOLDER] [--rounds N] [--only packed]: packed against unpacked, and this package against TRL alone. Useful tokens/s.
 
 Every round trains each variant once, in turn, on the same rows; ratios are taken within a round, and their median is told. Useful
 tokens are those of the rows, padding not counted; per second of the clock, and per second of this process's CPU time, which other
@@ -13,8 +13,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from datasets import Dataset
@@ -34,6 +35,7 @@ from finetune.trainer_settings import callbacks, trainer_settings
 
 MAX_LENGTH = 512
 N_ROWS = 120
+PAIRS = (("packed", "unpacked"), ("packed", "packed, TRL alone"), ("unpacked", "unpacked, TRL alone"))
 
 
 @dataclass(frozen=True)
@@ -125,16 +127,14 @@ def bare(recipe: DecoderRecipe) -> Rate:
     return _rate(trainer, sum(lengths))
 
 
-def measure(folder: Path, rounds: int) -> dict:
-    """Rates and ratios over rounds."""
+def measure(folder: Path, rounds: int, kinds: Sequence[str]) -> dict:
+    """Rates and ratios over rounds of `packed`, `unpacked` or both."""
     base = make_toy_decoder(folder / "toy", steps=5)
-    packed, unpacked = (bench_recipe(folder, base, packing=packing) for packing in (True, False))
-    variants: dict[str, Callable[[], Rate]] = {
-        "packed": lambda: ours(packed),
-        "packed, TRL alone": lambda: bare(packed),
-        "unpacked": lambda: ours(unpacked),
-        "unpacked, TRL alone": lambda: bare(unpacked),
-    }
+    variants: dict[str, Callable[[], Rate]] = {}
+    for kind in kinds:
+        recipe = bench_recipe(folder, base, packing=kind == "packed")
+        variants[kind] = partial(ours, recipe)
+        variants[f"{kind}, TRL alone"] = partial(bare, recipe)
     rates: dict[str, list[Rate]] = {name: [] for name in variants}
     for number in range(rounds + 1):
         for name in variants if number % 2 else reversed(variants):
@@ -161,9 +161,7 @@ def _ratios(rates: dict[str, list[Rate]], clock: str) -> dict:
 
     return {
         "tokens": {name: round(statistics.median(found)) for name, found in values.items()},
-        "packed_over_unpacked": ratio("packed", "unpacked"),
-        "ours_over_trl_packed": ratio("packed", "packed, TRL alone"),
-        "ours_over_trl_unpacked": ratio("unpacked", "unpacked, TRL alone"),
+        **{f"{a} / {b}": ratio(a, b) for a, b in PAIRS if a in values and b in values},
     }
 
 
@@ -182,14 +180,19 @@ def main() -> None:
     parser.add_argument(
         "folder", type=Path, nargs="?", help="where the toy and the runs go; a temporary folder by default"
     )
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--rounds", type=int, default=6, help="an even number runs each variant as often before as after the others"
+    )
+    parser.add_argument(
+        "--only", choices=("packed", "unpacked"), help="leave the other out, and the comparison of the two"
+    )
     given = parser.parse_args()
     silence_telemetry()
     with tempfile.TemporaryDirectory() as aside:
         folder = given.folder or Path(aside)
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.redirect_stdout(sys.stderr):  # trainers print their points
-            results = measure(folder, given.rounds)
+            results = measure(folder, given.rounds, [given.only] if given.only else ["packed", "unpacked"])
         print(json.dumps(results, indent=2))
 
 

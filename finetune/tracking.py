@@ -12,6 +12,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException, RestException
+from mlflow.utils.async_logging.run_operations import RunOperations
 
 from data.errors import InfrastructureError
 from finetune.kinds import Measured
@@ -20,6 +21,9 @@ from finetune.recipe import AnyRecipe, recipe_digest
 
 ALIAS = "challenger"
 LONGEST_PARAMETER = 500
+FLUSH_S = 2.0
+MOST_METRICS = 1000
+"""MLflow's own limit for one batch."""
 
 
 class TrackingUnavailable(InfrastructureError):
@@ -34,6 +38,9 @@ class TrackedRun:
     def __init__(self, recipe: AnyRecipe, environment: Mapping[str, str]) -> None:
         uri = tracking_uri(recipe.tracking.uri)
         self._name = recipe.tracking.register_as or recipe.name
+        self._pending: list[Metric] = []
+        self._sending: list[RunOperations | None] = []
+        self._sent_at = time.time()
         try:
             self._client = _client(uri)
             experiment = _experiment(self._client, recipe.tracking.experiment, uri)
@@ -52,13 +59,29 @@ class TrackedRun:
         return self._run.info.run_id
 
     def log(self, point: Mapping[str, float]) -> None:
-        """One point of the curve; written in the background, so that training does not wait."""
-        now, step = int(time.time() * 1000), int(point.get("step", 0))
-        metrics = [Metric(name, value, now, step) for name, value in point.items() if name != "step"]
-        self._client.log_batch(self.id, metrics=metrics, synchronous=False)
+        """One point of the curve. Points are sent every FLUSH_S seconds, in the background: training does not wait."""
+        now, step = time.time(), int(point.get("step", 0))
+        self._pending += [Metric(name, value, int(now * 1000), step) for name, value in point.items() if name != "step"]
+        if now - self._sent_at >= FLUSH_S:
+            self._send()
+            self._sent_at = now
+
+    def _send(self) -> None:
+        for start in range(0, len(self._pending), MOST_METRICS):
+            batch = self._pending[start : start + MOST_METRICS]
+            self._sending.append(self._client.log_batch(self.id, metrics=batch, synchronous=False))
+        self._pending = []
+
+    def _wait(self) -> None:
+        self._send()
+        for operation in self._sending:
+            if operation is not None:
+                operation.wait()
+        self._sending = []
 
     def log_results(self, metrics: Mapping[str, Measured], folder: Path, tags: Mapping[str, str]) -> None:
         """Final metrics with their intervals, every file of the adapter's folder."""
+        self._wait()
         now = int(time.time() * 1000)
         flat = {f"{name}{end}": getattr(m, field) for name, m in metrics.items() for end, field in _ENDS}
         self._client.log_batch(
@@ -82,6 +105,7 @@ class TrackedRun:
 
     def finish(self, status: str = "FINISHED") -> None:
         """`status` is MLflow's word: FINISHED, FAILED or KILLED."""
+        self._wait()
         self._client.set_terminated(self.id, status)
 
 
