@@ -73,14 +73,14 @@ class ReaderData(EncoderData):
 class Planting(Section):
     """Texts of one label that are planted into texts of another: orders into documents."""
 
-    source: str
-    """The name of the source whose texts are planted. They are not rows of their own."""
+    sources: tuple[str, ...] = Field(min_length=1)
+    """The names of the sources whose texts are planted. They are not rows of their own."""
     label: str
     """The label of a text that something was planted in."""
     per_text: Count = 20
     """Hosts for each planted text, drawn among the rows of the other labels, on the same side of the split."""
-    most_words: Count = 180
-    """Hosts are cut to a stretch of at most this many words, with or without something planted."""
+    most_words: Count = 140
+    """Hosts are cut to a stretch of at most this many words and marks, with or without something planted."""
 
 
 class ClassifierData(EncoderData):

@@ -6,6 +6,7 @@ A data set is a `Format`: a pure function from its files' rows to ours. Groups (
 import dataclasses
 import gzip
 import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from finetune.encoder_recipes import EncoderRecipe, EncoderSource
 from finetune.examples import Dropped, FileDigest, Notice
 from finetune.overlap import matches
 from finetune.rows import Row, UnusableRow, normalised, read_source
+
+UNSHAREABLE = re.compile(r"\b(?:NC|ND|none|unknown|unstated|proprietary)\b|not stated", re.I)
+"""Licences under which weights made of the data may not be passed on, or nobody knows."""
 
 Files = Mapping[str, Sequence[Row]]
 """The rows of each file of a source, by the file's name; a source of one file has one entry."""
@@ -68,7 +72,7 @@ def parted_rows(recipe: EncoderRecipe, formats: Mapping[str, Format]) -> Parted:
     """Read every source, build its rows and part them. Raises: NotFound, InvalidInput."""
     data = recipe.data
     _check_names(recipe)
-    out = Parted([], [])
+    out = Parted([], [], notices=list(_licence_notices(recipe)))
     train: list[BuiltRow] = []
     for source in data.train:
         if source.called in data.leave_out:
@@ -80,7 +84,7 @@ def parted_rows(recipe: EncoderRecipe, formats: Mapping[str, Format]) -> Parted:
         out.eval.extend(_read(source, formats, "eval", out))
     train = train[: data.max_rows]
     out.train.extend(train if data.eval else _hold_out(train, data.eval_share, recipe.seed, out))
-    _keep_apart(out, recipe.preflight.near_duplicate)
+    keep_apart(out, recipe.preflight.near_duplicate)
     return out
 
 
@@ -120,7 +124,7 @@ def _hold_out(rows: Sequence[BuiltRow], share: float, seed: int, out: Parted) ->
     return train
 
 
-def _keep_apart(out: Parted, least: float) -> None:
+def keep_apart(out: Parted, least: float) -> None:
     """Take out held-out rows that equal, or nearly equal, what is trained on."""
     asked = [row.key for row in out.train]
     alike = {match.b for match in matches(asked, asked, [row.key for row in out.eval], least)}
@@ -132,6 +136,17 @@ def _keep_apart(out: Parted, least: float) -> None:
         )
         mend = "Give held-out rows of their own in data.eval."
         out.notices.append(Notice("near_duplicates_taken_out", message, mend, is_blocking=len(out.eval) * 4 < n_before))
+
+
+def _licence_notices(recipe: EncoderRecipe) -> Iterator[Notice]:
+    trained_on = [source for source in recipe.data.train if source.called not in recipe.data.leave_out]
+    closed = [f"{source.called} ({source.licence})" for source in trained_on if UNSHAREABLE.search(source.licence)]
+    if closed:
+        yield Notice(
+            "unshareable_licence",
+            f"Weights trained on {', '.join(closed)} may not be passed on.",
+            "Name the sources in data.leave_out, or keep the adapter to yourself: preflight.allow=[unshareable_licence].",
+        )
 
 
 def _check_names(recipe: EncoderRecipe) -> None:

@@ -2,7 +2,7 @@
 
 from finetune.encoder_recipes import ClassifierRecipe
 from finetune.encoders.adapted_encoder import load_tokenizer
-from finetune.encoders.built_rows import BuiltRow, parted_rows
+from finetune.encoders.built_rows import BuiltRow, keep_apart, parted_rows
 from finetune.encoders.forms import check_head
 from finetune.encoders.injection_rows import planted
 from finetune.encoders.label_rows import FORMATS
@@ -20,6 +20,7 @@ def prepare(recipe: ClassifierRecipe) -> Prepared:
     if how := recipe.data.plant:
         parted.train[:] = planted(parted.train, how, recipe.seed)
         parted.eval[:] = planted(parted.eval, how, recipe.seed)
+        keep_apart(parted, recipe.preflight.near_duplicate)
     need_rows(len(parted.train), parted.dropped, "train")
     return prepared_labels(recipe, parted, load_tokenizer(recipe.base), _texts)
 

@@ -9,8 +9,8 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from peft import PeftModel
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-from sentence_transformers import models as modules
-from sentence_transformers.losses import MultipleNegativesRankingLoss
+from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 from torch import nn
 
 from finetune.encoder_recipes import EmbedderRecipe
@@ -140,10 +140,13 @@ def embed(recipe: EmbedderRecipe, prepared: Prepared, backbone: nn.Module, texts
 def _sentence_transformer(recipe: EmbedderRecipe) -> SentenceTransformer:
     torch.manual_seed(recipe.seed)
     folder = base_folder(recipe.base)
-    word = modules.Transformer(folder, max_seq_length=recipe.train.max_length)
-    pooling = modules.Pooling(word.get_word_embedding_dimension(), pooling_mode="mean")
+    word = Transformer(folder, max_seq_length=recipe.train.max_length)
+    word.model = load_backbone(
+        recipe.base, recipe.train.base_dropout
+    )  # without the pooler, whose layer would be adapted too
+    pooling = Pooling(word.get_word_embedding_dimension(), pooling_mode="mean")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = SentenceTransformer(modules=[word, pooling, modules.Normalize()], device=device)
+    model = SentenceTransformer(modules=[word, pooling, Normalize()], device=device)
     model.add_adapter(lora_config(recipe.lora))
     return model
 

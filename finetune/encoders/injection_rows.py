@@ -6,6 +6,7 @@ Planting comes after the split: held-out categories of attacks go into held-out 
 import dataclasses
 import itertools
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from finetune.encoder_recipes import EncoderSource, Planting
@@ -15,6 +16,8 @@ from finetune.rows import Row
 
 INJECTION, BENIGN = "injection", "benign"
 PLACES = ("start", "middle", "end")
+PIECE = re.compile(r"\w+|[^\w\s]")
+"""A word or a mark: about a token, so that what is planted at the end is not cut off with it."""
 CODE = "code"
 """Attacks and contexts of this kind go together; every other attack goes into every other context."""
 
@@ -50,14 +53,14 @@ INJECTION_FORMATS: Mapping[str, Format] = {
 
 
 def planted(rows: Sequence[BuiltRow], how: Planting, seed: int) -> list[BuiltRow]:
-    """The rows that host nothing, cut like hosts, and `per_text` hosts for each text of the planted source.
+    """The rows that host nothing, cut like hosts, and `per_text` hosts for each planted text.
 
     Places alternate between start, middle and end. Hosts change sources in turn, so that a large source does not take them all.
     """
     rng = random.Random(seed)
-    attacks = [row for row in rows if row.source == how.source]
-    others = [row for row in rows if row.source != how.source]
-    out = [dataclasses.replace(row, fields={**row.fields, "text": stretch(row, how, rng)}) for row in others]
+    attacks = [row for row in rows if row.source in how.sources]
+    others = [row for row in rows if row.source not in how.sources]
+    out = [_cut(row, stretch(row, how, rng)) for row in others]
     decks = {kind: _deck(others, kind, rng) for kind in (CODE, "text")}
     number = 0
     for attack in attacks:
@@ -68,13 +71,14 @@ def planted(rows: Sequence[BuiltRow], how: Planting, seed: int) -> list[BuiltRow
 
 
 def stretch(row: BuiltRow, how: Planting, rng: random.Random) -> str:
-    """A stretch of at most `most_words` words that begins at a random line or word; the whole text where it is shorter."""
-    words = row.fields["text"].split(" ")
+    """A stretch of at most `most_words` words and marks that begins at a random word; the whole text where it is shorter."""
+    text = row.fields["text"]
+    words = [match.span() for match in PIECE.finditer(text)]
     if len(words) <= how.most_words:
-        return row.fields["text"]
+        return text
     n = rng.randint(how.most_words // 3, how.most_words)
-    start = rng.randint(0, len(words) - n)
-    return " ".join(words[start : start + n])
+    first = rng.randint(0, len(words) - n)
+    return text[words[first][0] : words[first + n - 1][1]]
 
 
 def with_attack(text: str, attack: str, place: str, rng: random.Random) -> str:
@@ -87,6 +91,10 @@ def with_attack(text: str, attack: str, place: str, rng: random.Random) -> str:
     breaks = [i for i in breaks if len(text) // 5 < i < len(text) * 4 // 5] or [len(text) // 2]
     at = rng.choice(breaks)
     return f"{text[:at]}{_gap(rng)}{attack}{_gap(rng)}{text[at:].lstrip()}"
+
+
+def _cut(row: BuiltRow, text: str) -> BuiltRow:
+    return dataclasses.replace(row, fields={**row.fields, "text": text}, key=text)
 
 
 def _gap(rng: random.Random) -> str:

@@ -40,7 +40,7 @@ def windows(
 ) -> list[Window]:
     """The question with each stretch of the context that fits; neighbours overlap by `stride` tokens."""
     asked = tokenizer(question, add_special_tokens=False, truncation=True, max_length=LONGEST_QUESTION)["input_ids"]
-    told = tokenizer(context, add_special_tokens=False, return_offsets_mapping=True)
+    told = tokenizer(context, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     ids, offsets = told["input_ids"], [tuple(pair) for pair in told["offset_mapping"]]
     room = max(1, max_length - len(asked) - 3)
     step = max(1, room - min(stride, room // 2))

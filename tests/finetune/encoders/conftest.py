@@ -70,6 +70,17 @@ WORDS = [
 LETTERS = [*"abcdefghijklmnopqrstuvwxyz0123456789:|-", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz0123456789")]
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads that wait for one another take longer than the tiny model does."""
+    import torch
+
+    n = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n)
+
+
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory) -> Path:
     from tokenizers import BertWordPieceTokenizer
