@@ -139,7 +139,9 @@ class Rag:
 
     def close(self) -> None:
         """Let go of the conversations' connection. Answers that are under way must have ended."""
-        if connection := getattr(self.parts.checkpointer, "conn", None):  # a connection or a pool: LangGraph closes neither
+        if connection := getattr(
+            self.parts.checkpointer, "conn", None
+        ):  # a connection or a pool: LangGraph closes neither
             connection.close()
 
 

@@ -208,18 +208,12 @@ class LexicalSearcher:
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
     def _allowed(self, hits: list[Hit], contents: frozenset[int]) -> list[Hit]:
-        return [
-            hit
-            for hit, content in zip(hits, self._values("content", hits), strict=True)
-            if content in contents
-        ]
+        return [hit for hit, content in zip(hits, self._values("content", hits), strict=True) if content in contents]
 
     def _term(self, stem: str, weight: float) -> tuple[Occur, Query]:
         return Occur.Should, Query.boost_query(Query.term_query(self._schema, "body", stem, "freq"), weight)
 
-    def _within(
-        self, query: Query, scopes: Collection[int] | None, contents: Collection[int] | None
-    ) -> Query:
+    def _within(self, query: Query, scopes: Collection[int] | None, contents: Collection[int] | None) -> Query:
         """Join `query` with conditions of constant score 0, so that they take no part in the ranking."""
         conditions = []
         if scopes is not None and not any(self._covers_all(scope) for scope in scopes):

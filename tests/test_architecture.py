@@ -10,7 +10,17 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ["app", "finetune", "retrieval", "evals", "serving", "prompts", "data"]
-HEAVY = ["torch", "transformers", "sentence_transformers", "faiss", "tantivy", "onnxruntime", "langgraph", "mlflow", "pandas"]
+HEAVY = [
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "faiss",
+    "tantivy",
+    "onnxruntime",
+    "langgraph",
+    "mlflow",
+    "pandas",
+]
 SOURCES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts]
 
 
@@ -19,7 +29,9 @@ def test_each_top_level_package_is_ours(package):
     assert Path(import_module(package).__file__).parent == ROOT / package
 
 
-@pytest.mark.parametrize("statement", ["import app.__main__; from app.commands.root import build; build()", "import app.api"])
+@pytest.mark.parametrize(
+    "statement", ["import app.__main__; from app.commands.root import build; build()", "import app.api"]
+)
 def test_the_command_line_and_the_api_load_nothing_heavy(statement):
     probe = f"import sys; {statement}; print([m for m in {HEAVY} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -46,7 +58,19 @@ def test_modules_open_with_a_docstring_and_are_of_readable_length():
 
 
 def test_no_module_is_named_for_its_library_or_for_nothing():
-    banned = {"utils", "common", "helpers", "core", "misc", "base", *HEAVY, "fastapi", "langchain", "sqlalchemy", "alembic"}
+    banned = {
+        "utils",
+        "common",
+        "helpers",
+        "core",
+        "misc",
+        "base",
+        *HEAVY,
+        "fastapi",
+        "langchain",
+        "sqlalchemy",
+        "alembic",
+    }
     assert not [path for path in SOURCES if path.stem in banned]
 
 

@@ -69,7 +69,7 @@ class ChatFrames:
         frames += self._data({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
         if self._includes_usage:
             frames += self._data({"choices": [], "usage": usage_shape(answer.usage)})
-        return frames + DONE
+        return frames
 
     def _typed(self, name: EventType, content: str, payload: dict[str, Any]) -> bytes:
         delta: dict[str, str] = {} if self._begun else {"role": "assistant"}
@@ -123,7 +123,7 @@ class AnswerStream(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _advance(self, send: Send) -> None:
-        config, began_at = self._service.config, time.monotonic()
+        config, began_at, ended = self._service.config, time.monotonic(), False
         step = self._steps.next()
         while True:
             left_s = config.answer_timeout_s - (time.monotonic() - began_at)
@@ -135,9 +135,12 @@ class AnswerStream(Response):
                 continue
             event = step.result()
             if event is NOTHING_LEFT:
+                if ended:  # only now: clients leave at [DONE], and the conversation is saved after the final event
+                    await self._write(send, DONE)
                 return
             self._observe(event, began_at)
             await self._write(send, self._frames.of(event))
+            ended = event.type is EventType.FINAL
             step = self._steps.next()
 
     def _observe(self, event: AnswerEvent, began_at: float) -> None:

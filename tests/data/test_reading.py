@@ -277,7 +277,7 @@ def test_leaving_early_waits_for_no_conversion(tmp_path):
 
 @pytest.mark.slow
 def test_a_file_that_needs_too_much_memory_is_refused_and_the_next_is_read():
-    with Reader(ReadingConfig(workers=1, memory_mb=700, timeout_s=60)) as reader:
+    with Reader(ReadingConfig(workers=1, memory_mb=700, timeout_s=300)) as reader:
         assert reader.read("a.html", b"<p>fits</p>").text == "fits"
         rows = "<tr>" + "<td>cell</td>" * 50 + "</tr>"
         error = refusal(reader, "big.html", f"<table>{rows * 30_000}</table>".encode())

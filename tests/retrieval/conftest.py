@@ -31,11 +31,11 @@ class Library:
         self.keeper = self.new_keeper()
 
     def new_keeper(self) -> Keeper:
-        return Keeper(
-            self.catalog, self.folder / "index", lambda: (self.embedder.id, self.embedder.dim), self.index
-        )
+        return Keeper(self.catalog, self.folder / "index", lambda: (self.embedder.id, self.embedder.dim), self.index)
 
-    def add(self, texts: dict[str, str], *, tenant="default", collection="c", groups=(), metadata=None) -> list[IngestEvent]:
+    def add(
+        self, texts: dict[str, str], *, tenant="default", collection="c", groups=(), metadata=None
+    ) -> list[IngestEvent]:
         """Store texts by uri and bring the index up to date."""
         sources = [source(uri, text, groups, metadata or {}) for uri, text in texts.items()]
         events = list(self.ingester.run(sources, Destination(tenant, collection)))

@@ -71,12 +71,8 @@ def test_a_filter_narrows_what_is_found_and_leaves_scores_alone(searcher):
     free = dict(searcher.search("leave travel laptops day", 10))
     assert set(free) == {1, 2, 3, 4}
     assert dict(searcher.search("leave travel laptops day", 10, scopes=[2])) == {i: free[i] for i in (3, 4)}
-    assert dict(searcher.search("leave travel laptops day", 10, contents=[10])) == {
-        i: free[i] for i in (1, 2)
-    }
-    assert dict(searcher.search("leave travel laptops day", 10, scopes=[1], contents=[20, 30])) == {
-        3: free[3]
-    }
+    assert dict(searcher.search("leave travel laptops day", 10, contents=[10])) == {i: free[i] for i in (1, 2)}
+    assert dict(searcher.search("leave travel laptops day", 10, scopes=[1], contents=[20, 30])) == {3: free[3]}
     assert searcher.search("leave travel laptops day", 10, scopes=[]) == []
     assert searcher.search("leave", 10, contents=[]) == []
     assert searcher.scores("leave travel laptops day", [2, 4, 99]) == {i: free[i] for i in (2, 4)}
@@ -170,10 +166,7 @@ def test_a_torn_index_is_reported_as_damaged(tmp_path):
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.text(alphabet=st.characters(), max_size=60)
-    | st.text(alphabet='+-"()[]{}:^~*?\\/ANDORT leave', max_size=40)
-)
+@given(st.text(alphabet=st.characters(), max_size=60) | st.text(alphabet='+-"()[]{}:^~*?\\/ANDORT leave', max_size=40))
 def test_no_text_is_a_bad_question(searcher, text):
     hits = searcher.search(text, 3, scopes=[1, 2])
     assert len(hits) <= 3
@@ -181,9 +174,7 @@ def test_no_text_is_a_bad_question(searcher, text):
 
 
 def test_syntax_of_query_languages_means_nothing(searcher):
-    assert searcher.search('body:"leave" AND -(travel)^9 ~2', 9) == searcher.search(
-        "body leave and travel 9 2", 9
-    )
+    assert searcher.search('body:"leave" AND -(travel)^9 ~2', 9) == searcher.search("body leave and travel 9 2", 9)
 
 
 def test_a_very_long_question_is_cut_not_refused(searcher):
