@@ -130,7 +130,7 @@ def test_a_run_killed_in_the_middle_ends_where_an_uninterrupted_one_does(recipe_
 
 @pytest.mark.slow
 def test_two_ranks_train_as_one_process_with_twice_the_batch(recipe_file, tmp_path):
-    ranks = ("-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29641")
+    ranks = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     shared = ("lora.dropout=0", "train.max_steps=10")
     two = launched(recipe_file, f"output={tmp_path}/two", "train.world_size=2", *shared, launcher=ranks)
     assert two.returncode == 0, two.stderr[-3000:]
