@@ -19,8 +19,6 @@ INT8_LEVELS = 63
 
 Weights = Mapping[str, NDArray]
 Precision = Literal["fp32", "int8"]
-Channels = Mapping[int, Sequence[int]]
-"""Layer to channels of its feed-forward part."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +30,22 @@ class BertShape:
     layer_norm_eps: float
 
 
+@dataclass(frozen=True)
+class Outliers:
+    """Channels of one model that are several times larger than the others: int8's common scale would be as coarse."""
+
+    feed_forward: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    """By layer: channels inside its feed-forward part, computed apart in fp32."""
+    hidden: Mapping[int, float] = field(default_factory=dict)
+    """Channels between the layers, with what they are divided by before each linear layer (whose weights make up for it)."""
+
+
 @dataclass
 class _Graph:
     weights: Weights
     shape: BertShape
     precision: Precision
-    outliers: Channels
+    outliers: Outliers
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
 
@@ -58,15 +66,14 @@ class _Graph:
 
 
 def build_bert(
-    weights: Weights, shape: BertShape, precision: Precision = "fp32", outliers: Channels | None = None
+    weights: Weights, shape: BertShape, precision: Precision = "fp32", outliers: Outliers = Outliers()
 ) -> ModelProto:
     """Return the model: `ids` int32 [1, length] -> `vectors` float32 [1, dim].
 
     `int8` computes the linear layers with 7-bit weights (a scale per output channel) and 8-bit activations (a scale
-    per text); everything else stays fp32, and so do the feed-forward channels named in `outliers`: one that is several
-    times larger than the others would make the common scale as coarse. Raises: KeyError naming the weight that is missing.
+    per text), with its `outliers` apart; everything else stays fp32. Raises: KeyError naming the weight that is missing.
     """
-    graph = _Graph(weights, shape, precision, (outliers or {}) if precision == "int8" else {})
+    graph = _Graph(weights, shape, precision, outliers if precision == "int8" else Outliers())
     hidden = _embeddings(graph)
     for layer in range(shape.n_layers):
         hidden = _layer(graph, layer, hidden)
@@ -90,7 +97,7 @@ def _layer(graph: _Graph, number: int, hidden: str) -> str:
     attended = _attention(graph, f"{name}.attention.self", hidden)
     update = _linear(graph, f"{name}.attention.output.dense", attended)
     hidden = _add_and_norm(graph, f"{name}.attention.output", update, hidden)
-    update = _feed_forward(graph, name, hidden, list(graph.outliers.get(number, ())))
+    update = _feed_forward(graph, name, hidden, list(graph.outliers.feed_forward.get(number, ())))
     return _add_and_norm(graph, f"{name}.output", update, hidden)
 
 
@@ -101,8 +108,9 @@ def _feed_forward(graph: _Graph, name: str, hidden: str, outliers: list[int]) ->
         for part in ("intermediate.dense.weight", "intermediate.dense.bias", "output.dense.weight")
     )
     aside = _in_fp32(graph, name, hidden, widen[outliers], bias[outliers], narrow[:, outliers]) if outliers else ""
-    widen[outliers] = bias[outliers] = 0  # gelu(0) = 0
-    wide = graph.fused("Gelu", _affine(graph, f"{name}.intermediate.dense", hidden, widen, bias))
+    widen[outliers] = bias[outliers] = narrow[:, outliers] = 0  # gelu(0) = 0
+    inner = f"{name}.intermediate.dense"
+    wide = graph.fused("Gelu", _affine(graph, inner, *_quieted(graph, inner, hidden, widen), bias))
     update = _affine(graph, f"{name}.output.dense", wide, narrow, graph.weights[f"{name}.output.dense.bias"])
     return graph.add("Add", update, aside)[0] if aside else update
 
@@ -117,8 +125,17 @@ def _attention(graph: _Graph, name: str, hidden: str) -> str:
     parts = [f"{name}.{part}" for part in ("query", "key", "value")]
     weight = np.concatenate([graph.weights[f"{part}.weight"] for part in parts])
     bias = np.concatenate([graph.weights[f"{part}.bias"] for part in parts])
-    parts = graph.add("Split", _affine(graph, name, hidden, weight, bias), n_outputs=3, axis=-1)
+    parts = graph.add("Split", _affine(graph, name, *_quieted(graph, name, hidden, weight), bias), n_outputs=3, axis=-1)
     return graph.fused("MultiHeadAttention", *parts, num_heads=graph.shape.n_heads)
+
+
+def _quieted(graph: _Graph, name: str, hidden: str, weight: NDArray) -> tuple[str, NDArray]:
+    """Divide the outliers among the inputs of a linear layer and multiply their weights: the product stays the same."""
+    if not graph.outliers.hidden:
+        return hidden, weight
+    divisors = np.ones(weight.shape[1], np.float32)
+    divisors[list(graph.outliers.hidden)] = list(graph.outliers.hidden.values())
+    return graph.add("Mul", hidden, graph.constant(f"{name}.quieted", 1 / divisors))[0], weight * divisors
 
 
 def _linear(graph: _Graph, name: str, hidden: str) -> str:

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 from onnx import ModelProto
 
-from serving.local.bert_graph import BertShape, build_bert
+from serving.local.bert_graph import BertShape, Outliers, build_bert
 
 DIM, WIDE, WORDS, LENGTH = 8, 16, 20, 12
 SHAPE = BertShape(n_layers=2, n_heads=2, layer_norm_eps=1e-12)
@@ -103,19 +103,23 @@ def with_outliers() -> dict[str, np.ndarray]:
     return weights
 
 
-def test_int8_loses_less_when_outliers_are_computed_in_fp32() -> None:
+APART = Outliers(feed_forward={0: (3,), 1: (3,)}, hidden={5: 4.0})
+
+
+def test_int8_loses_less_when_feed_forward_outliers_are_computed_in_fp32() -> None:
     weights = with_outliers()
     texts = [[1 + n, 2, 3 + n, 4, 5, 6 + n] for n in range(12)]
 
-    def loss(outliers: dict[int, tuple[int, ...]]) -> float:
+    def loss(outliers: Outliers) -> float:
         model = build_bert(weights, SHAPE, "int8", outliers)
         return float(np.mean([1 - run_model(model, ids) @ reference(weights, ids) for ids in texts]))
 
-    assert loss({0: (3,), 1: (3,)}) < 0.9 * loss({})
+    assert loss(Outliers(feed_forward=APART.feed_forward)) < 0.9 * loss(Outliers())
 
 
-def test_outliers_leave_fp32_as_it_is() -> None:
+def test_setting_outliers_apart_changes_no_more_than_rounding() -> None:
     ids, weights = [1, 2, 3], with_outliers()
+    assert run_model(build_bert(weights, SHAPE, "int8", APART), ids) @ reference(weights, ids) > 0.99
     np.testing.assert_array_equal(
-        run_model(build_bert(weights, SHAPE, "fp32", {0: (3,)}), ids), run_model(build_bert(weights, SHAPE), ids)
+        run_model(build_bert(weights, SHAPE, "fp32", APART), ids), run_model(build_bert(weights, SHAPE), ids)
     )

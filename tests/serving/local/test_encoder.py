@@ -75,10 +75,11 @@ def test_computing_the_outliers_apart_brings_int8_closer(
     texts = [f"{start} {TEXTS[0]} {TEXTS[3][:400]}" for start in ("Returns:", "In our shops,", "By law,", "Online,")]
     exact = MiniLMEncoder(cache=cache).embed(texts, kind="query")
     apart = MiniLMEncoder(cache=cache).embed(texts)
-    monkeypatch.setattr("serving.local.encoder.OUTLIERS", {})
+    monkeypatch.setattr("serving.local.encoder.FEED_FORWARD_OUTLIERS", {})
+    monkeypatch.setattr("serving.local.encoder.HIDDEN_OUTLIERS", {})
     together = MiniLMEncoder(cache=tmp_path).embed(texts)
     losses = [float((1 - (vectors * exact).sum(axis=1)).mean()) for vectors in (apart, together)]
-    assert losses[0] < 0.8 * losses[1]
+    assert losses[0] < 0.6 * losses[1]
 
 
 def test_the_id_names_weights_and_precision(encoder: MiniLMEncoder, cache: Path) -> None:
