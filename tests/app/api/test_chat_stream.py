@@ -44,6 +44,24 @@ def test_silence_is_filled_with_heartbeats_which_clients_ignore(serve, tmp_path)
         assert "".join(c.choices[0].delta.content or "" for c in stream) == " ".join(SENTENCES)
 
 
+def test_nothing_follows_done_and_done_waits_for_the_end_of_the_work(serve, tmp_path):
+    class Slow(FakeAssay):
+        def ask(self, question, **options):
+            yield from super().ask(question, **options)
+            time.sleep(0.3)  # as long as saving a conversation may take
+            self.saved = True
+
+    assay = Slow()
+    base = serve(fake_product(tmp_path, assay), ApiConfig(heartbeat_s=0.05))
+    with httpx.stream("POST", base + PATH, json=BODY) as response:
+        lines = []
+        for line in response.iter_lines():
+            lines.append(line)
+            if line == "data: [DONE]":
+                assert assay.saved
+    assert [line for line in lines if line][-1] == "data: [DONE]"
+
+
 def test_an_error_before_the_first_event_is_an_ordinary_error(serve, tmp_path):
     base = serve(fake_product(tmp_path, FakeAssay(error=ModelUnavailable("The model is down."))))
     response = httpx.post(base + PATH, json=BODY)
