@@ -82,25 +82,26 @@ def overhead(url: str, asked: Sequence[str]) -> dict[str, float]:
 
 
 async def streams(url: str, asked: Sequence[str], n: int) -> dict[str, Any]:
-    """`n` answers streamed at once; each must end with [DONE]."""
+    """`n` answers streamed at once; each must end with [DONE] and hold no error. The first reason of a loss is told."""
     limits = httpx.Limits(max_connections=n)
 
-    async def one(client: httpx.AsyncClient, text: str) -> bool:
+    async def one(client: httpx.AsyncClient, text: str) -> str:
         body = {"model": "assay", "stream": True, "messages": [{"role": "user", "content": text}]}
-        last = ""
+        last, error = "", False
         async with client.stream("POST", "/v1/chat/completions", json=body) as reply:
             async for line in reply.aiter_lines():
+                error = error or line == "event: error"
                 last = line or last
-        return reply.status_code == 200 and last == "data: [DONE]"
+        is_whole = reply.status_code == 200 and last == "data: [DONE]" and not error
+        return "" if is_whole else f"status {reply.status_code}, error event {error}, last line {last[:200]!r}"
 
     async with httpx.AsyncClient(base_url=url, timeout=180, limits=limits) as client:
         began = time.perf_counter()
-        ended = await asyncio.gather(*(one(client, asked[i % len(asked)]) for i in range(n)), return_exceptions=True)
-    return {
-        "complete": sum(e is True for e in ended),
-        "dropped": sum(e is not True for e in ended),
-        "s": round(time.perf_counter() - began, 1),
-    }
+        asking = (one(client, asked[i % len(asked)]) for i in range(n))
+        ended = await asyncio.gather(*asking, return_exceptions=True)
+    lost = [repr(e) if isinstance(e, Exception) else e for e in ended if e != ""]
+    out: dict[str, Any] = {"complete": n - len(lost), "dropped": len(lost)}
+    return out | ({"first_reason": lost[0]} if lost else {}) | {"s": round(time.perf_counter() - began, 1)}
 
 
 def many(url: str, asked: Sequence[str], process: psutil.Process, n: int = 10_000) -> dict[str, int]:
