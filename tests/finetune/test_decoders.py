@@ -76,6 +76,13 @@ def test_an_adapter_is_trained_packed_measured_and_alike_in_all_forms(run):
     assert {(m.check, m.between[1]) for m in planted.mismatches} == {("template", "base with adapter")}
 
 
+def test_a_run_that_gets_no_better_on_held_out_rows_stops_early(recipe_of, rows_file):
+    options = ("train.max_steps=40", "train.eval_steps=2", "train.early_stopping=2", "train.learning_rate=1e-12")
+    recipe = recipe_of(rows_file(ROWS[:20], "t.jsonl"), *options, held_out=rows_file(ROWS[20:], "e.jsonl"))
+    _, result, _ = trained(recipe)
+    assert result.facts["n_steps"] == 6  # the first evaluation is the best, the next two are no better
+
+
 def test_a_base_that_stops_at_another_token_fails_parity(run, tmp_path, toy):
     recipe, prepared, result, _ = run
     other = shutil.copytree(toy, tmp_path / "other")
