@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, NoReturn
@@ -30,6 +31,7 @@ def run(settings: Settings, *, with_sample: bool = False) -> None:
     """
     started = time.perf_counter()
     configure_logging(settings.log_level)
+    warnings.filterwarnings("ignore", message="SOCKS support in urllib3")  # no proxy is spoken to; it is told in a terminal
     if settings.otel_endpoint:
         configure_tracing(settings.otel_endpoint)
     signal.signal(signal.SIGTERM, _stop)
