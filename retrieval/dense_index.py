@@ -1,6 +1,6 @@
 """The main dense index: built once over unit vectors, immutable, on disk. Knows nothing of documents.
 
-Up to `exact_up_to` rows: a scan of the float16 vectors. Beyond: inverted lists of 4-bit product codes (two dimensions each,
+Up to `exact_up_to` rows: a scan of the float16 vectors. Beyond: inverted lists of 4-bit product codes (of two dimensions each,
 scanned in registers: André et al. 2017, arXiv:1704.07355) find candidates, which are scored again from the float16 vectors in
 their file. Scores are inner products with the stored vectors in both cases.
 """
@@ -33,6 +33,8 @@ RESCORED = 2
 """Candidates scored again per wanted result ..."""
 RESCORED_LEAST = 100
 """... and at least so many."""
+NARROW = 128
+"""Vectors of no more dimensions get a code for each, wider ones for every two."""
 SCANNED_ROWS = 2_000
 """A filter that admits no more rows than this is answered by scoring just those rows."""
 
@@ -261,7 +263,7 @@ def _add_inverted_lists(aside: Path, manifest: DenseManifest, config: DenseConfi
 def _trained_lists(vectors: NDArray, n_lists: int, points: int, random: np.random.Generator) -> faiss.IndexIVF:
     n, dim = vectors.shape
     sample = np.sort(random.choice(n, min(n, points * n_lists), replace=False))
-    n_codes = dim // 2 if dim % 2 == 0 else dim
+    n_codes = dim // 2 if dim % 2 == 0 and dim > NARROW else dim
     index = faiss.index_factory(dim, f"IVF{n_lists},PQ{n_codes}x4fs", faiss.METRIC_INNER_PRODUCT)
     index.cp.niter, index.cp.seed = 8, int(random.integers(1, 2**31))
     index.cp.min_points_per_centroid = 1

@@ -34,6 +34,7 @@ def test_made_vectors_have_length_one_and_are_the_same_every_time(real: np.ndarr
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+@pytest.mark.slow
 def test_build_and_search_report_what_was_measured(real: np.ndarray, tmp_path: Path) -> None:
     dense.make(real, 0.2, tmp_path / dense.MADE, n=60_000)
     np.save(tmp_path / dense.QUERIES, real[:40])
@@ -42,4 +43,4 @@ def test_build_and_search_report_what_was_measured(real: np.ndarray, tmp_path: P
     assert 0.9 < searched["recall_at_10"] <= 1
     assert searched["recall_at_10"] == searched["by_lists_probed"][built["n_probe"]]["recall_at_10"]
     assert 0 < searched["p50_ms"] <= searched["p95_ms"]
-    assert searched["bytes_a_vector_on_disk"] > 32 * 3  # 8-bit codes, and float16 to score again
+    assert searched["bytes_a_vector_on_disk"] > 32 * 2.5  # 4-bit codes, and float16 to score again
