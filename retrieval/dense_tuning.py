@@ -11,7 +11,8 @@ Search = Callable[[Floats, int], Floats]
 """(query [dim], number of lists to probe) -> scores of the hits, best first."""
 DEPTH = 10
 BLOCK = 65_536
-STEP = 1.25
+FINENESS = 32
+"""The number of lists found is within one part in so many of the smallest that will do."""
 ROUNDING = 1e-6
 """Two ways of adding up one inner product differ by less than this."""
 
@@ -51,10 +52,19 @@ def recall(search: Search, n_probe: int, queries: Floats, thresholds: Floats, de
 
 
 def tune(search: Search, queries: Floats, thresholds: Floats, *, n_lists: int, target: float) -> Tuned:
-    """Return the fewest lists to probe whose recall reaches `target`: cost grows with the lists probed and nothing else."""
-    n_probe = 1
-    while True:
-        measured = recall(search, n_probe, queries, thresholds)
-        if measured >= target or n_probe == n_lists:
-            return Tuned(n_probe, round(measured, 4))
-        n_probe = min(max(n_probe + 1, int(n_probe * STEP)), n_lists)
+    """Return the fewest lists to probe whose recall reaches `target`: cost grows with the lists probed and nothing else.
+
+    Doubles until the target is reached, then halves the gap: recall grows with the lists probed.
+    """
+    too_few, enough = 0, 1
+    reached = recall(search, enough, queries, thresholds)
+    while reached < target and enough < n_lists:
+        too_few, enough = enough, min(2 * enough, n_lists)
+        reached = recall(search, enough, queries, thresholds)
+    while reached >= target and enough - too_few > max(1, enough // FINENESS):
+        middle = (too_few + enough) // 2
+        if (measured := recall(search, middle, queries, thresholds)) >= target:
+            enough, reached = middle, measured
+        else:
+            too_few = middle
+    return Tuned(enough, round(reached, 4))

@@ -7,8 +7,10 @@ cosine). Isotropic noise would be as far from every vector and make neighbourhoo
 SQuAD questions, none of which the index was built or tuned on.
 """
 
+import hashlib
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -22,6 +24,7 @@ import psutil
 from numpy.typing import NDArray
 
 from app.settings import ROOT
+from retrieval import dense_config, dense_index, dense_tuning
 from retrieval.dense_config import DenseConfig
 from retrieval.dense_index import VECTORS, DenseIndex, build_dense
 from retrieval.dense_tuning import ROUNDING, exact_thresholds
@@ -36,8 +39,10 @@ PROBES = (0.5, 1, 2, 4)
 
 def bench_million(real: Floats, queries: Floats, folder: Path) -> dict[str, Any]:
     """Recall and time of single queries on one thread, and memory, over `N` vectors made of `real` [n, dim]."""
+    folder = folder / _state(real)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / BUILT).exists():
+        shutil.rmtree(folder / INDEX, ignore_errors=True)
         scale = noise_scale(real)
         make(real, scale, folder / MADE)
         np.save(folder / QUERIES, queries)
@@ -138,6 +143,14 @@ def _recall(index: DenseIndex, queries: Floats, thresholds: Floats, n_probe: int
 
 def _unit(vectors: Floats) -> Floats:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _state(real: Floats) -> str:
+    """What a built index depends on: the vectors, and the code that makes, builds and tunes."""
+    digest = hashlib.sha256(real.tobytes())
+    for module in (sys.modules[__name__], dense_config, dense_index, dense_tuning):
+        digest.update(Path(module.__file__).read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _child(what: str, folder: Path) -> dict[str, Any]:

