@@ -31,7 +31,9 @@ def run(settings: Settings, *, with_sample: bool = False) -> None:
     """
     started = time.perf_counter()
     configure_logging(settings.log_level)
-    warnings.filterwarnings("ignore", message="SOCKS support in urllib3")  # no proxy is spoken to; it is told in a terminal
+    warnings.filterwarnings(
+        "ignore", message="SOCKS support in urllib3"
+    )  # no proxy is spoken to; it is told in a terminal
     if settings.otel_endpoint:
         configure_tracing(settings.otel_endpoint)
     signal.signal(signal.SIGTERM, _stop)
