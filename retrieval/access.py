@@ -1,11 +1,12 @@
 """Who sees what: a principal, a collection and filters resolved into what searches select by. Applied inside the search."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, and_, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
 
 from data.database import Database
 from data.records import Filter, Principal, Query
@@ -23,7 +24,8 @@ class Access:
     scopes: frozenset[int] | None
     contents: NDArray[np.int64] | None
     filters: tuple[Filter, ...] = ()
-    sees: ColumnElement[bool] | None = None
+    holders: Select | None = None
+    """The admitted documents that hold any of the `contents` it is given, newest first."""
 
 
 class AccessResolver:
@@ -43,21 +45,31 @@ class AccessResolver:
             allowed, n_scopes = allowed_scopes(c, p, query.collection)
             visible = documents.c.scope_id.in_(allowed)
             if len(allowed) == n_scopes and not query.filters:
-                found = Access(key, None, None, sees=_unindexed(allowed))
+                found = Access(key, None, None, holders=_holders(allowed, ()))
             else:
                 conditions = [condition(f) for f in query.filters]
                 sees = select(documents.c.content_id).where(visible, *conditions).distinct()
                 contents = np.unique(np.array(c.execute(sees).scalars().all(), np.int64))
-                found = Access(key, frozenset(allowed), contents, query.filters, and_(_unindexed(allowed), *conditions))
+                holders = _holders(allowed, conditions)
+                found = Access(key, frozenset(allowed), contents, query.filters, holders)
         if len(self._resolved) >= CACHED:
             self._resolved.clear()
         self._resolved[key] = found
         return found
 
 
-def _unindexed(allowed: list[int]) -> ColumnElement[bool]:
-    """Whether a scope is allowed, said so that no planner starts from the scopes: hits are found by content, then checked."""
-    return (documents.c.scope_id + 0).in_(allowed)
+def _holders(allowed: list[int], conditions: Sequence[ColumnElement[bool]]) -> Select:
+    """Built once per access, since building costs more than running.
+
+    `+ 0` keeps a planner from starting at the scopes, each of which may hold every document.
+    """
+    c = documents.c
+    held = c.content_id.in_(bindparam("contents", expanding=True))
+    return (
+        select(c.id, c.content_id, c.uri, c.title, c.version, c.metadata)
+        .where(held, (c.scope_id + 0).in_(allowed), *conditions)
+        .order_by(c.ingested_at.desc(), c.id)
+    )
 
 
 def allowed_scopes(c: Connection, p: Principal, collection: str | None) -> tuple[list[int], int]:

@@ -4,7 +4,7 @@ Knows nothing of indexes; they follow the catalog through its `feed`. Every publ
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -31,9 +31,6 @@ from retrieval.index_feed import IndexFeed
 
 ID_LENGTH = 16
 SQL_BATCH = 500
-
-Stages = dict[str, tuple[int, float]]
-"""Rank, from 1, and score that each stage of a search gave one chunk."""
 
 # Statements of the ingest's and the search's inner loops: building one costs several times what running it does.
 _CONTENT_OF = select(contents.c.id).where(
@@ -259,34 +256,35 @@ class Catalog:
 
     # -- reading
 
-    def hits(self, ranked: Sequence[tuple[int, float, Stages]], access: Access, k: int) -> list[Hit]:
-        """Fetch the first `k` of `ranked` (chunk id, score, stages) that still exist and that `access` admits."""
+    def hits(
+        self,
+        ranked: Sequence[tuple[int, float]],
+        access: Access,
+        k: int,
+        stages_of: Callable[[int], dict[str, StageScore]],
+    ) -> list[Hit]:
+        """Fetch the first `k` of `ranked` (chunk id, score) that still exist and that `access` admits."""
         out: list[Hit] = []
         with self.database.read() as c:
             for at in range(0, len(ranked), max(k, 16)):
                 batch = ranked[at : at + max(k, 16)]
-                out += self._hits(c, batch, access)
-                if len(out) >= k:
-                    break
-        return out[:k]
+                found, holders = self._found(c, [chunk for chunk, _ in batch], access)
+                for chunk, score in batch:
+                    if (row := found.get(chunk)) is not None and row.content_id in holders:
+                        out.append(_hit(row, holders[row.content_id], score, stages_of(chunk)))
+                    if len(out) == k:
+                        return out
+        return out
 
-    def _hits(self, c: Connection, ranked: Sequence[tuple[int, float, Stages]], access: Access) -> list[Hit]:
-        rows = c.execute(_CHUNKS, {"ids": [r[0] for r in ranked]}).all()
-        by_id = {r.id: r for r in rows}
-        columns = documents.c
-        held = c.execute(
-            select(columns.id, columns.content_id, columns.uri, columns.title, columns.version, columns.metadata)
-            .where(columns.content_id.in_({r.content_id for r in rows}), access.sees)
-            .order_by(columns.ingested_at.desc(), columns.id)
-        )
+    def _found(
+        self, c: Connection, chunk_ids: list[int], access: Access
+    ) -> tuple[dict[int, Row], dict[int, list[Row]]]:
+        """Rows of chunks by id, and by content the documents that hold it and that `access` admits, newest first."""
+        found = {row.id: row for row in c.execute(_CHUNKS, {"ids": chunk_ids})}
         holders: dict[int, list[Row]] = {}
-        for row in held:
+        for row in c.execute(access.holders, {"contents": list({row.content_id for row in found.values()})}):
             holders.setdefault(row.content_id, []).append(row)
-        return [
-            _hit(by_id[i], holders[by_id[i].content_id], score, stages)
-            for i, score, stages in ranked
-            if i in by_id and by_id[i].content_id in holders
-        ]
+        return found, holders
 
     def document(self, identity: str, principal: Principal) -> Document:
         """Raises: NotFound, also when the principal may not see it: existence is not revealed."""
@@ -381,13 +379,13 @@ def _chunk(row: Row, identity: str, version: int) -> Chunk:
     )
 
 
-def _hit(row: Row, holders: list[Row], score: float, stages: Stages) -> Hit:
+def _hit(row: Row, holders: list[Row], score: float, stages: dict[str, StageScore]) -> Hit:
     first = holders[0]
     refs = tuple(SourceRef(document_id=h.id, uri=h.uri, title=h.title, version=h.version) for h in holders)
     return Hit(
         chunk=_chunk(row, first.id, first.version),
         score=score,
-        stages={name: StageScore(rank=rank, score=value) for name, (rank, value) in stages.items()},
+        stages=stages,
         sources=refs,
         metadata=first.metadata,
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import Query, SearchMode, SearchResult
-from retrieval.catalog import Catalog, Stages
+from data.records import Query, SearchMode, SearchResult, StageScore
+from retrieval.catalog import Catalog
 from retrieval.config import SearchConfig
 from retrieval.fusion import fuse
 from retrieval.snapshot import Ranked, Snapshot
@@ -47,8 +47,8 @@ def retrieve(query: Query, snapshot: Snapshot, searcher: Searcher) -> SearchResu
         watch.lap("fusion")
     else:
         ranked = lexical or dense
-    stages = _stages(lexical=lexical, dense=dense, fusion=ranked if query.mode is SearchMode.HYBRID else [])
-    hits = searcher.catalog.hits([(i, s, stages[i]) for i, s in ranked], access, query.k)
+    stages = _Stages(lexical=lexical, dense=dense, fusion=ranked if query.mode is SearchMode.HYBRID else [])
+    hits = searcher.catalog.hits(ranked, access, query.k, stages.of)
     watch.lap("fetch")
     return SearchResult(hits=tuple(hits), snapshot_id=snapshot.id, timings_ms=watch.laps)
 
@@ -59,12 +59,19 @@ def _missing(ranked: Ranked, other: Ranked) -> list[int]:
     return [chunk for chunk, _ in ranked if chunk not in known]
 
 
-def _stages(**lists: Ranked) -> dict[int, Stages]:
-    out: dict[int, Stages] = {}
-    for stage, ranked in lists.items():
-        for rank, (chunk, score) in enumerate(ranked, 1):
-            out.setdefault(chunk, {})[stage] = (rank, score)
-    return out
+class _Stages:
+    """What each list says of one chunk, looked up for the few that become hits."""
+
+    def __init__(self, **lists: Ranked) -> None:
+        self._lists = lists
+        self._places = {stage: {chunk: n for n, (chunk, _) in enumerate(ranked)} for stage, ranked in lists.items()}
+
+    def of(self, chunk: int) -> dict[str, StageScore]:
+        out: dict[str, StageScore] = {}
+        for stage, places in self._places.items():
+            if (at := places.get(chunk)) is not None:
+                out[stage] = StageScore(rank=at + 1, score=self._lists[stage][at][1])
+        return out
 
 
 class _Stopwatch:
