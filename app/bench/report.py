@@ -15,7 +15,7 @@ HOW = {
     "ingest": "Files on disk to searchable (read, chunk, embed, index, commit) against sentence-transformers' `encode` with its "
     "defaults (fp32, batch 32) of the same passages, alternating. `cpu` is the processor time of each, in passages a second.",
     "precision": "nDCG@10 of exact dense search, documents and queries encoded in int8 or fp32. `loss` is fp32 minus the pair, mean "
-    "and 95 % bootstrap interval over queries. The product encodes documents in int8 and queries in fp32.",
+    "and 95 % bootstrap interval over queries. The product encodes both in int8.",
     "query": "`Assay.search` over a persisted store: embed, BM25, dense, fusion, fetch. The ensemble is LangChain's, of FAISS and BM25, over "
     "the same chunks with the same weights; ours is measured before and after it and the slower of the two is shown.",
     "server": "`assay serve` as a process over the same store. Overhead is an answer's wall time at the client less its stages' times. "
@@ -36,7 +36,7 @@ class Promise:
 
 
 def _worst_loss(found: dict[str, Any]) -> float:
-    key = "loss_int8_documents_fp32_queries"
+    key = "loss_int8_documents_int8_queries"
     return max(row[key]["mean"] for row in found.values() if isinstance(row, dict))
 
 

@@ -24,9 +24,9 @@ def test_what_was_not_measured_is_said_to_be_missing(tmp_path: Path) -> None:
 
 def test_every_figure_is_on_the_page(tmp_path: Path) -> None:
     found = {
-        "precision": FOUND | {"squad": {"loss_int8_documents_fp32_queries": {"mean": 0.002, "interval_95": [-1, 1]}}}
+        "precision": FOUND | {"squad": {"loss_int8_documents_int8_queries": {"mean": 0.002, "interval_95": [-1, 1]}}}
     }
     write(json.loads(json.dumps(found)), tmp_path / "page.md")
     page = (tmp_path / "page.md").read_text()
-    assert "| squad: loss_int8_documents_fp32_queries: mean | 0.002 |" in page
-    assert "| squad: loss_int8_documents_fp32_queries: interval_95 | -1, 1 |" in page
+    assert "| squad: loss_int8_documents_int8_queries: mean | 0.002 |" in page
+    assert "| squad: loss_int8_documents_int8_queries: interval_95 | -1, 1 |" in page
