@@ -260,6 +260,28 @@ class Score(Record):
     detail: dict[str, JsonValue] = {}
 
 
+class Observation(Record):
+    """What a target gave for one sample: an answer and the hits it rests on, or why there is none."""
+
+    answer: Answer | None = None
+    hits: tuple[Hit, ...] = ()
+    latency_ms: float = 0.0
+    error: str = ""
+
+
+class EvalRow(Record):
+    """One sample of one run with its scores. Rows of one `cluster` share a document and are not independent."""
+
+    run_id: str
+    sample_id: str
+    repeat: int = 0
+    cluster: str = ""
+    input_sha256: str
+    observation: Observation
+    scores: tuple[Score, ...] = ()
+    is_cached: bool = False
+
+
 class EvalRun(Record):
     """One run with everything needed to repeat it."""
 
