@@ -265,6 +265,8 @@ class Observation(Record):
 
     answer: Answer | None = None
     hits: tuple[Hit, ...] = ()
+    confidence: float | None = None
+    """How sure the target was that its answer is one, also where it then abstained; None when it does not say."""
     latency_ms: float = 0.0
     error: str = ""
 

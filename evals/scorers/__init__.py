@@ -1,0 +1,1 @@
+"""Scorers: each judges one sample and what a target gave for it."""
