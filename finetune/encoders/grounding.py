@@ -1,9 +1,9 @@
 """Kind `grounding`: whether a premise supports a hypothesis. A linear head over the two texts read together."""
 
+from data.focus import focused
 from finetune.encoder_recipes import GroundingRecipe
 from finetune.encoders.adapted_encoder import load_tokenizer
 from finetune.encoders.built_rows import BuiltRow, parted_rows
-from finetune.encoders.focus import focused
 from finetune.encoders.forms import check_head
 from finetune.encoders.grounding_rows import FORMATS
 from finetune.encoders.labelled import item_of, prepared_labels, train_labels

@@ -1,4 +1,4 @@
-from finetune.encoders.focus import focused
+from data.focus import focused
 
 SENTENCES = [f"Plain sentence number {i} says little about anything at all." for i in range(30)]
 SENTENCES[17] = "The mill burned in the great fire of 1931."

@@ -1,6 +1,6 @@
 """Which sentences of a long premise to keep: those that share most words with the hypothesis, in their order. Knows no tokenizer.
 
-What judges with the adapter must keep the same ones: `head_config.json` says `"premise": "focused"`.
+Training and serving share it: `head_config.json` of a grounding adapter says `"premise": "focused"`.
 """
 
 import math
