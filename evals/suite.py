@@ -4,7 +4,6 @@ suite = load_suite("handbook")      # evals/suites/handbook.yaml; a path works a
 """
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 
 from data.errors import InvalidInput, NotFound
 from data.records import SearchMode
+from evals.gate_config import GateConfig, GateRules
 
 SUITES = Path(__file__).parent / "suites"
 
@@ -126,24 +126,6 @@ class ScorerSpec(Part):
         return given
 
 
-class GateSpec(Part):
-    """What must hold of one metric for a candidate to pass."""
-
-    metric: str
-    """A metric of one of the suite's scorers."""
-    margin: float = Field(gt=0)
-    """Non-inferiority margin: a regression of this size or more must not pass."""
-    floor: float | None = None
-    """Absolute bound on the candidate's mean: the least allowed, or the most for a metric where lower is better."""
-
-    @field_validator("margin", "floor")
-    @classmethod
-    def _finite(cls, value: float | None) -> float | None:
-        if value is not None and not math.isfinite(value):
-            raise ValueError("it must be a finite number")
-        return value
-
-
 class Suite(Part):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     """How commands call it; the file's name without .yaml."""
@@ -159,12 +141,14 @@ class Suite(Part):
     """How many samples are asked at a time."""
     scorers: tuple[ScorerSpec, ...] = Field(min_length=1)
     """What is measured."""
-    gates: tuple[GateSpec, ...] = ()
+    gates: tuple[GateConfig, ...] = ()
     """What `assay gate` decides by."""
+    rules: GateRules = GateRules()
+    """How sure `assay gate` must be."""
 
     @field_validator("gates")
     @classmethod
-    def _one_each(cls, gates: tuple[GateSpec, ...]) -> tuple[GateSpec, ...]:
+    def _one_each(cls, gates: tuple[GateConfig, ...]) -> tuple[GateConfig, ...]:
         names = [gate.metric for gate in gates]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"{', '.join(twice)} has two gates; leave one")
@@ -204,7 +188,7 @@ def known_suites() -> list[Path]:
 
 def suite_digest(suite: Suite) -> str:
     """sha256 of what decides the scores: samples are told apart by their own content, gates and pace do not matter."""
-    free = {"description": True, "gates": True, "concurrency": True, "dataset": {"path"}}
+    free = {"description": True, "gates": True, "rules": True, "concurrency": True, "dataset": {"path"}}
     return hashlib.sha256(suite.model_dump_json(exclude=free).encode()).hexdigest()
 
 
@@ -241,7 +225,7 @@ def _key(loc: Sequence[str | int]) -> str:
 
 def _model(loc: Sequence[str | int]) -> type[BaseModel]:
     """The model that holds the field at the end of `loc`."""
-    parts = {"dataset": DatasetSpec, "scorers": ScorerSpec, "gates": GateSpec}
+    parts = {"dataset": DatasetSpec, "scorers": ScorerSpec, "gates": GateConfig, "rules": GateRules}
     if len(loc) < 2:
         return Suite
     return _TARGETS.get(str(loc[1]), Suite) if loc[0] == "target" else parts.get(str(loc[0]), Suite)
