@@ -9,9 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from app.commands.console import AsJson, print_json
+from app.commands.eval_pii import pii
 from data.records import SearchMode
 
 app = typer.Typer(help="Measure how good it is.", no_args_is_help=True)
+
+
+app.command(epilog="Example: assay eval pii --data ../shared/data/pii_presidio/generated_large.jsonl.gz")(pii)
 
 
 class Modes(StrEnum):
