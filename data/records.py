@@ -171,6 +171,15 @@ class Usage(Record):
         return self.prompt_tokens + self.completion_tokens
 
 
+class Withheld(Record):
+    """A stretch of a retrieved chunk, `document.text[start:end]`, that screening kept from the answerer, and why."""
+
+    chunk_id: str
+    start: int
+    end: int
+    reason: str
+
+
 class Answer(Record):
     text: str
     sentences: tuple[Sentence, ...]
@@ -181,6 +190,8 @@ class Answer(Record):
     """The model that should have answered, when the extractive answer stood in for it."""
     dropped_citations: int = 0
     """Citation markers that the model wrote and that pointed to nothing it was shown."""
+    withheld: tuple[Withheld, ...] = ()
+    """What of the retrieved chunks the answerer was not shown."""
     usage: Usage = Usage()
     timings_ms: dict[str, float] = {}
     receipt_id: str = ""
@@ -265,6 +276,8 @@ class Observation(Record):
 
     answer: Answer | None = None
     hits: tuple[Hit, ...] = ()
+    has_hits: bool = True
+    """Whether the target tells what it retrieved; where it does not, empty `hits` say nothing."""
     confidence: float | None = None
     """How sure the target was that its answer is one, also where it then abstained; None when it does not say."""
     latency_ms: float = 0.0

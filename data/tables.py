@@ -55,6 +55,7 @@ contents = Table(
     Column("tenant", String(200), nullable=False),
     Column("sha256", String(64), nullable=False),  # of the canonical text
     Column("text", Text, nullable=False),
+    Column("chunking", String(16), nullable=False, server_default=""),  # digest of the settings that cut it
     Column("generation", Integer, nullable=False, index=True),
     UniqueConstraint("tenant", "sha256"),
     sqlite_autoincrement=True,
@@ -79,6 +80,7 @@ documents = Table(
     Column("size_bytes", Integer, nullable=False),
     Column("media_type", String(100), nullable=False),
     Column("metadata", JSON, nullable=False),
+    Column("given", JSON),  # the part of it that came with the request, not out of the file
     Column("version", Integer, nullable=False),
     Column("ingested_at", DateTime(timezone=True), nullable=False),
     Column("tenant", String(200), nullable=False),
@@ -234,6 +236,39 @@ rollout_outcomes = Table(  # what one answer measured during a trial: numbers on
     Column("against", JSON, nullable=False),  # the incumbent's metrics on the same request, for a pair
     Column("at", DateTime(timezone=True), nullable=False),
     Index("ix_rollout_outcomes_trial", "name", "trial", "id"),
+)
+
+eval_runs = Table(
+    "eval_runs",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("suite", String(200), nullable=False, index=True),
+    Column("target", Text, nullable=False),
+    Column("status", String(20), nullable=False),  # running | complete | failed
+    Column("fingerprint", String(64), nullable=False, index=True),  # equal for runs that can continue one another
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("summary", JSON, nullable=False),  # what it cost: rows, seconds, tokens
+)
+
+eval_rows = Table(
+    "eval_rows",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", ForeignKey("eval_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("sample_id", String(200), nullable=False),
+    Column("repeat", Integer, nullable=False),
+    Column("body", JSON, nullable=False),
+    UniqueConstraint("run_id", "sample_id", "repeat"),
+)
+
+eval_cache = Table(  # answers and scores by the digest of all that decides them
+    "eval_cache",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("kind", String(20), nullable=False),  # observation | scores
+    Column("body", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
 )
 
 Index("ix_documents_scope", documents.c.tenant, documents.c.collection)

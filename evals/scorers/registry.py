@@ -7,7 +7,7 @@ as `Tools`; no scorer knows where one comes from.
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,3 +175,38 @@ def usage(tools: Tools) -> Scorer:
     from evals.scorers.usage import UsageScorer
 
     return UsageScorer()
+
+
+@scorer
+def faithfulness(tools: Tools, threshold: float = 0.5, against: Literal["cited", "retrieved"] = "cited") -> Scorer:
+    from evals.scorers.faithfulness import FaithfulnessScorer
+
+    return FaithfulnessScorer(tools.need("entails", "faithfulness"), threshold, against)
+
+
+@scorer
+def toxicity(tools: Tools) -> Scorer:
+    from evals.scorers.toxicity import ToxicityScorer
+
+    return ToxicityScorer(tools.need("toxicity", "toxicity"))
+
+
+@scorer
+def refusal(tools: Tools) -> Scorer:
+    from evals.scorers.refusal import RefusalScorer
+
+    return RefusalScorer()
+
+
+@scorer
+def injection(tools: Tools) -> Scorer:
+    from evals.scorers.injection import InjectionScorer
+
+    return InjectionScorer()
+
+
+@scorer
+def personal_data(tools: Tools) -> Scorer:
+    from evals.scorers.personal_data import PersonalDataScorer
+
+    return PersonalDataScorer()
