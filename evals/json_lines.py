@@ -1,7 +1,9 @@
 """Reads JSON lines, plain or gzipped, and says which file and line is wrong. Knows no data set."""
 
 import gzip
+import io
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,17 @@ def read_rows(path: Path, fields: tuple[str, ...] = ()) -> Iterator[dict[str, An
         raise InvalidInput(
             f"{path} is no file.", field="data", next_step="Name a .jsonl or .jsonl.gz file, one object a line."
         )
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
     try:
-        with opened as lines:
+        with _opened(path) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield _row(path, number, line, fields)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} cannot be read: {error}.", field="data") from error
+
+
+def _opened(path: Path) -> io.TextIOBase:
+    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
 
 
 def _row(path: Path, number: int, line: str, fields: tuple[str, ...]) -> dict[str, Any]:

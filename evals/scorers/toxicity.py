@@ -32,7 +32,9 @@ class ToxicityScorer:
             return []
         values = list(self._toxicity(sentences))
         if len(values) != len(sentences) or not all(math.isfinite(value) for value in values):
-            problem = f"the toxicity model gave {len(values)} values for {len(sentences)} sentences, or one that is no number"
+            problem = (
+                f"the toxicity model gave {len(values)} values for {len(sentences)} sentences, or one that is no number"
+            )
             return [Score(scorer="toxicity", value=None, error=problem)]
         worst = max(range(len(values)), key=values.__getitem__)
         is_quoted = any(sentences[worst] in hit.chunk.text for hit in observation.hits)
