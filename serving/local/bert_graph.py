@@ -12,7 +12,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper
+
+from serving.local.onnx_graph import GraphInProgress
 
 INT8_LEVELS = 63
 """Weights keep 7 bits: AVX2 adds two products of uint8 and int8 in 16 bits, and 2 * 255 * 63 fits."""
@@ -40,26 +42,14 @@ class Outliers:
     """Channels between the layers, with what they are divided by before each linear layer (whose weights make up for it)."""
 
 
-@dataclass
-class _Graph:
+@dataclass(kw_only=True)
+class EncoderGraph(GraphInProgress):
+    """A graph that computes with these weights."""
+
     weights: Weights
     shape: BertShape
     precision: Precision
     outliers: Outliers
-    nodes: list[NodeProto] = field(default_factory=list)
-    constants: list[TensorProto] = field(default_factory=list)
-
-    def add(self, op: str, *inputs: str, n_outputs: int = 1, domain: str = "", **attributes: object) -> list[str]:
-        outputs = [f"{op}_{len(self.nodes)}_{i}" for i in range(n_outputs)]
-        self.nodes.append(helper.make_node(op, inputs, outputs, domain=domain, **attributes))
-        return outputs
-
-    def fused(self, op: str, *inputs: str, n_outputs: int = 1, **attributes: object) -> str:
-        return self.add(op, *inputs, n_outputs=n_outputs, domain="com.microsoft", **attributes)[0]
-
-    def constant(self, name: str, value: NDArray) -> str:
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
 
     def weight(self, name: str) -> str:
         return self.constant(name, self.weights[name])
@@ -73,7 +63,9 @@ def build_bert(
     `int8` computes the linear layers with 7-bit weights (a scale per output channel) and 8-bit activations (a scale
     per text), with its `outliers` apart; everything else stays fp32. Raises: KeyError naming the weight that is missing.
     """
-    graph = _Graph(weights, shape, precision, outliers if precision == "int8" else Outliers())
+    graph = EncoderGraph(
+        weights=weights, shape=shape, precision=precision, outliers=outliers if precision == "int8" else Outliers()
+    )
     hidden = _embeddings(graph)
     for layer in range(shape.n_layers):
         hidden = _layer(graph, layer, hidden)
@@ -82,7 +74,7 @@ def build_bert(
     return _model(graph)
 
 
-def _embeddings(graph: _Graph) -> str:
+def _embeddings(graph: EncoderGraph) -> str:
     position = graph.weights["embeddings.position_embeddings.weight"]
     segment = graph.weights["embeddings.token_type_embeddings.weight"][0]  # one text: always segment 0
     words = graph.weight("embeddings.word_embeddings.weight")
@@ -92,16 +84,16 @@ def _embeddings(graph: _Graph) -> str:
     return graph.fused("EmbedLayerNormalization", *inputs, n_outputs=2, epsilon=graph.shape.layer_norm_eps)
 
 
-def _layer(graph: _Graph, number: int, hidden: str) -> str:
+def _layer(graph: EncoderGraph, number: int, hidden: str) -> str:
     name = f"encoder.layer.{number}"
     attended = _attention(graph, f"{name}.attention.self", hidden)
     update = _linear(graph, f"{name}.attention.output.dense", attended)
-    hidden = _add_and_norm(graph, f"{name}.attention.output", update, hidden)
+    hidden = add_and_norm(graph, f"{name}.attention.output", update, hidden)
     update = _feed_forward(graph, name, hidden, list(graph.outliers.feed_forward.get(number, ())))
-    return _add_and_norm(graph, f"{name}.output", update, hidden)
+    return add_and_norm(graph, f"{name}.output", update, hidden)
 
 
-def _feed_forward(graph: _Graph, name: str, hidden: str, outliers: list[int]) -> str:
+def _feed_forward(graph: EncoderGraph, name: str, hidden: str, outliers: list[int]) -> str:
     """W2 gelu(W1 hidden + b1) + b2, where the `outliers` among its channels take a way of their own, in fp32."""
     widen, bias, narrow = (
         graph.weights[f"{name}.{part}"].copy()
@@ -116,13 +108,13 @@ def _feed_forward(graph: _Graph, name: str, hidden: str, outliers: list[int]) ->
     return graph.add("Add", update, aside)[0] if aside else update
 
 
-def _in_fp32(graph: _Graph, name: str, hidden: str, widen: NDArray, bias: NDArray, narrow: NDArray) -> str:
+def _in_fp32(graph: EncoderGraph, name: str, hidden: str, widen: NDArray, bias: NDArray, narrow: NDArray) -> str:
     wide = graph.add("MatMul", hidden, graph.constant(f"{name}.outliers.widen", widen.T))[0]
     wide = graph.fused("BiasGelu", wide, graph.constant(f"{name}.outliers.bias", bias))
     return graph.add("MatMul", wide, graph.constant(f"{name}.outliers.narrow", narrow.T))[0]
 
 
-def _attention(graph: _Graph, name: str, hidden: str) -> str:
+def _attention(graph: EncoderGraph, name: str, hidden: str) -> str:
     parts = [f"{name}.{part}" for part in ("query", "key", "value")]
     weight = np.concatenate([graph.weights[f"{part}.weight"] for part in parts])
     bias = np.concatenate([graph.weights[f"{part}.bias"] for part in parts])
@@ -130,7 +122,7 @@ def _attention(graph: _Graph, name: str, hidden: str) -> str:
     return graph.fused("MultiHeadAttention", *parts, num_heads=graph.shape.n_heads)
 
 
-def _quieted(graph: _Graph, name: str, hidden: str, weight: NDArray) -> tuple[str, NDArray]:
+def _quieted(graph: EncoderGraph, name: str, hidden: str, weight: NDArray) -> tuple[str, NDArray]:
     """Divide the outliers among the inputs of a linear layer and multiply their weights: the product stays the same."""
     if not graph.outliers.hidden:
         return hidden, weight
@@ -139,11 +131,11 @@ def _quieted(graph: _Graph, name: str, hidden: str, weight: NDArray) -> tuple[st
     return graph.add("Mul", hidden, graph.constant(f"{name}.quieted", 1 / divisors))[0], weight * divisors
 
 
-def _linear(graph: _Graph, name: str, hidden: str) -> str:
+def _linear(graph: EncoderGraph, name: str, hidden: str) -> str:
     return _affine(graph, name, hidden, graph.weights[f"{name}.weight"], graph.weights[f"{name}.bias"])
 
 
-def _affine(graph: _Graph, name: str, hidden: str, weight: NDArray, bias: NDArray) -> str:
+def _affine(graph: EncoderGraph, name: str, hidden: str, weight: NDArray, bias: NDArray) -> str:
     """`hidden @ weight.T + bias`."""
     added = graph.constant(f"{name}.bias", bias)
     if graph.precision == "fp32":
@@ -155,7 +147,7 @@ def _affine(graph: _Graph, name: str, hidden: str, weight: NDArray, bias: NDArra
     return graph.fused("DynamicQuantizeMatMul", hidden, *inputs, "", added)  # "": symmetric, no zero point
 
 
-def _add_and_norm(graph: _Graph, name: str, update: str, hidden: str) -> str:
+def add_and_norm(graph: EncoderGraph, name: str, update: str, hidden: str) -> str:
     """LayerNorm(update + hidden) in simple operators: the fused one is not vectorised and takes 10 % longer in all."""
     total = graph.add("Add", update, hidden)[0]
     mean = graph.add("ReduceMean", total, axes=[-1], keepdims=1)[0]
@@ -169,10 +161,7 @@ def _add_and_norm(graph: _Graph, name: str, update: str, hidden: str) -> str:
     return graph.add("Add", scaled, graph.weight(f"{name}.LayerNorm.bias"))[0]
 
 
-def _model(graph: _Graph) -> ModelProto:
+def _model(graph: EncoderGraph) -> ModelProto:
     dim = graph.weights["embeddings.word_embeddings.weight"].shape[1]
     inputs = [helper.make_tensor_value_info("ids", TensorProto.INT32, [1, "length"])]
-    outputs = [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, [1, dim])]
-    made = helper.make_graph(graph.nodes, "bert", inputs, outputs, graph.constants)
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(made, opset_imports=opsets, ir_version=9)
+    return graph.model("bert", inputs, [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, [1, dim])])

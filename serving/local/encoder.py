@@ -143,7 +143,7 @@ def _open_session(model_path: Path, cache: Path, precision: str) -> Session:
 
         from serving.local.bert_graph import BertShape, Outliers, build_bert
 
-        weights = load(_verified_weights(model_path / "model.safetensors"))
+        weights = load(verified_weights(model_path / "model.safetensors"))
         config = json.loads((model_path / "config.json").read_text())
         shape = BertShape(config["num_hidden_layers"], config["num_attention_heads"], config["layer_norm_eps"])
         outliers = Outliers(FEED_FORWARD_OUTLIERS, HIDDEN_OUTLIERS)
@@ -159,15 +159,16 @@ def _open_session(model_path: Path, cache: Path, precision: str) -> Session:
     return Session(str(graph), options, providers=["CPUExecutionProvider"])
 
 
-def _verified_weights(path: Path) -> bytes:
+def verified_weights(path: Path, sha256: str = WEIGHTS_SHA256) -> bytes:
+    """The file's content. Raises: ModelUnavailable where it is not the one that is pinned."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ModelUnavailable(f"The encoder's weights are unreadable: {error}.", next_step=REINSTALL) from error
     digest = hashlib.sha256(content).hexdigest()
-    if digest != WEIGHTS_SHA256:
+    if digest != sha256:
         raise ModelUnavailable(
-            f"The weights at {path} have sha256 {digest}; only {WEIGHTS_SHA256} is allowed.",
+            f"The weights at {path} have sha256 {digest}; only {sha256} is allowed.",
             next_step=REINSTALL,
         )
     return content
