@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from serving.rollout.betting import Capital, Observation, assigned, interval, paired
+from data.betting import Capital, Observation, assigned, interval, paired
 from serving.rollout.outcomes import RolloutOutcome
 from serving.rollout.policy import Metric, RolloutPolicy
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from serving.rollout.betting import FRACTIONS, Capital, Observation, assigned, interval, paired
+from data.betting import FRACTIONS, Capital, Observation, assigned, interval, paired
 
 ALPHA = 0.05
 

@@ -4,7 +4,7 @@ A gambler with one unit of money bets against a null hypothesis; under the null 
 so by Ville's inequality it ever reaches 1/alpha with probability at most alpha, however often and whenever one looks.
 Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting" (JRSS B 2024; arXiv:2010.09686), the
 capital process of section 4; Ramdas, Gruenwald, Vovk and Shafer, "Game-theoretic statistics and safe anytime-valid
-inference" (Statistical Science 2023; arXiv:2210.01948). Knows nothing of rollouts.
+inference" (Statistical Science 2023; arXiv:2210.01948). Rollouts and the gate both bet; this knows nothing of either.
 """
 
 import math
@@ -16,6 +16,9 @@ import numpy as np
 FRACTIONS = np.geomspace(0.005, 0.95, 14)
 """Fractions of the largest admissible bet. The capital is split evenly over them: the mixture of bets that are each valid is
 valid, and loses at most a factor 14 against the best of them (the "diversified" bets of the first paper)."""
+BOLD_FRACTIONS = np.concatenate([FRACTIONS, np.full(6, 0.999)])
+"""For short streams of which most steps say nothing (0): 30 % of the capital is staked almost whole, as an exact binomial
+test would. Proves "within 0.05" after 78 steps without a difference, where `FRACTIONS` needs 110."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,19 @@ class Capital:
 
     margin: float
     sign: int
-    log_wealth: np.ndarray = field(default_factory=lambda: np.zeros(len(FRACTIONS)))
+    fractions: np.ndarray = field(default_factory=lambda: FRACTIONS)
+    log_wealth: np.ndarray = field(init=False)
     log_peak: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.log_wealth = np.zeros(len(self.fractions))
 
     def bet(self, observation: Observation) -> None:
         gain = self.sign * (observation.value - self.margin)
         worst = self.sign * ((observation.low if self.sign > 0 else observation.high) - self.margin)
         if worst >= 0:  # the null is impossible at this step; betting on it would be a free lunch, so nothing is staked
             return
-        self.log_wealth = self.log_wealth + np.log1p(FRACTIONS * (gain / -worst))
+        self.log_wealth = self.log_wealth + np.log1p(self.fractions * (gain / -worst))
         self.log_peak = max(self.log_peak, self.log_now)
 
     @property
