@@ -1,7 +1,16 @@
-"""Intervals for shares, without a library: Wilson's for reading, Clopper and Pearson's exact bound for promises."""
+"""Intervals and tests for the measured commands: shares, statistics of clustered rows, paired differences, many at once."""
 
+import itertools
 import math
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 1000
+EXACT_FLIPS = 12
+"""Up to so many differences, all 2^n signs are tried; above, a sample of them."""
 
 
 def wilson(n_hits: int, n: int, confidence: float = 0.95) -> list[float] | None:
@@ -15,27 +24,46 @@ def wilson(n_hits: int, n: int, confidence: float = 0.95) -> list[float] | None:
     return [round(max(0.0, middle - half), 4), round(min(1.0, middle + half), 4)]
 
 
-def upper_bound(n_hits: int, n: int, confidence: float = 0.95) -> float:
-    """The one-sided exact upper bound of a share (Clopper & Pearson 1934): 1 - 0.05^(1/n) when nothing was hit."""
-    if n_hits >= n:
-        return 1.0
-    low, high = n_hits / n, 1.0
-    for _ in range(60):  # bisection: the bound is where seeing so few becomes that unlikely
-        middle = (low + high) / 2
-        if _at_most(n_hits, n, middle) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
+def resampled(totals: NDArray[np.float64], seed: int = 0) -> NDArray[np.float64]:
+    """Sums of each column over bootstrap samples of whole clusters (Davison & Hinkley 1997, section 3.8).
+
+    `totals` is [clusters, columns]; returns [resamples, columns]. Ratios of its columns are then bootstrapped ratios.
+    """
+    n = len(totals)
+    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES)
+    return weights @ totals
 
 
-def _at_most(k: int, n: int, p: float) -> float:
-    """P(X <= k) of a binomial variable."""
-    if p <= 0.0:
+def percentiles(values: Sequence[float], confidence: float = 0.95) -> list[float] | None:
+    """The middle `confidence` of bootstrap values, undefined ones left out, rounded; nothing for none."""
+    defined = np.asarray(values, float)
+    defined = defined[np.isfinite(defined)]
+    if not len(defined):
+        return None
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(defined, [tail, 100 - tail])
+    return [round(float(low), 4), round(float(high), 4)]
+
+
+def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
+    """Two-sided p of a mean difference of zero: signs are exchangeable when groups do not matter (Fisher 1935)."""
+    given = np.asarray([d for d in differences if d], float)
+    if not len(given):
         return 1.0
-    log_p, log_q = math.log(p), math.log1p(-p) if p < 1 else -math.inf
-    terms = (
-        math.exp(math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * log_p + (n - i) * log_q)
-        for i in range(k + 1)
-    )
-    return math.fsum(terms)
+    if len(given) <= EXACT_FLIPS:
+        signs = np.asarray(list(itertools.product((1.0, -1.0), repeat=len(given))))
+        return float(np.mean(np.abs(signs @ given) >= abs(given.sum()) - 1e-12))
+    signs = np.random.default_rng(seed).choice((1.0, -1.0), (20_000, len(given)))
+    n_as_extreme = int(np.sum(np.abs(signs @ given) >= abs(given.sum()) - 1e-12))
+    return (n_as_extreme + 1) / (len(signs) + 1)  # the observed signs are one of them (Phipson & Smyth 2010)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Adjusted p of each, so that the chance of one false alarm among them all stays below the level (Holm 1979)."""
+    adjusted: dict[str, float] = {}
+    highest = 0.0
+    order = sorted(p_values, key=p_values.__getitem__)
+    for rank, name in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * p_values[name]))
+        adjusted[name] = highest
+    return {name: adjusted[name] for name in p_values}

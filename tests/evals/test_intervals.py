@@ -1,23 +1,9 @@
+import itertools
+
+import numpy as np
 import pytest
 
-from evals.intervals import upper_bound, wilson
-
-
-def test_no_success_in_n_tries_is_bounded_by_the_rule_of_three_made_exact():
-    assert upper_bound(0, 10) == pytest.approx(1 - 0.05**0.1, abs=1e-9)
-    assert upper_bound(0, 300) == pytest.approx(3 / 300, rel=0.01)
-
-
-def test_the_exact_bound_is_the_one_of_the_tables():
-    assert upper_bound(1, 10) == pytest.approx(0.3942, abs=1e-4)  # Clopper-Pearson, one-sided 95 %
-    assert upper_bound(5, 20) == pytest.approx(0.4556, abs=1e-4)
-    assert upper_bound(10, 10) == 1.0
-
-
-def test_the_exact_bound_agrees_with_the_beta_quantile():
-    beta = pytest.importorskip("scipy.stats").beta
-    for hits, n in [(0, 7), (3, 40), (39, 40), (120, 1000)]:
-        assert upper_bound(hits, n) == pytest.approx(beta.ppf(0.95, hits + 1, n - hits), abs=1e-9)
+from evals.intervals import holm, percentiles, resampled, sign_flip, wilson
 
 
 def test_wilson_holds_the_share_and_stays_within_zero_and_one():
@@ -25,3 +11,36 @@ def test_wilson_holds_the_share_and_stays_within_zero_and_one():
     assert wilson(0, 10)[0] == 0.0
     assert wilson(10, 10)[1] == 1.0
     assert wilson(0, 0) is None
+
+
+def test_whole_clusters_are_resampled_so_copies_of_rows_add_no_certainty():
+    rows = np.asarray([[1.0, 1.0], [0.0, 1.0]] * 10)
+    copied = rows * 7  # each cluster seven times as large
+
+    def interval(totals):
+        drawn = resampled(totals)
+        return percentiles(drawn[:, 0] / drawn[:, 1])
+
+    assert interval(rows) == interval(copied)
+    low, high = interval(rows)
+    assert low < 0.5 < high
+
+
+def test_undefined_values_are_left_out_and_none_at_all_has_no_interval():
+    assert percentiles([1.0, np.nan, 1.0]) == [1.0, 1.0]
+    assert percentiles([np.nan]) is None
+
+
+def test_the_sign_flip_p_is_the_share_of_signs_that_are_as_extreme():
+    given = [0.3, 0.1, 0.4, -0.2, 0.5]
+    sums = [
+        abs(sum(s * d for s, d in zip(signs, given, strict=True))) for signs in itertools.product((1, -1), repeat=5)
+    ]
+    assert sign_flip(given) == pytest.approx(sum(s >= abs(sum(given)) - 1e-12 for s in sums) / 32)
+    assert sign_flip([0.0, 0.0]) == 1.0
+    assert sign_flip([0.2] * 30) < 0.001
+
+
+def test_holm_is_the_one_of_the_textbook():
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06})
+    assert holm({}) == {}
