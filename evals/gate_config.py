@@ -24,8 +24,8 @@ class GateConfig(BaseModel):
     metric: str = Field(min_length=1)
     margin: Number | None = Field(None, gt=0)
     """Non-inferiority margin: passing needs proof that the candidate is worse by less than this."""
-    tolerance: Number = Field(0.0, ge=0)
-    """Failing needs proof that the candidate is worse by more than this. Smaller than `margin`; between them it is either."""
+    tolerance: Number | None = Field(None, ge=0)
+    """Failing needs proof of being worse at all, and an observed loss of at least this; half the margin by default."""
     floor: Number | None = None
     """The candidate's mean must be above this, whatever the baseline's is (metrics where more is better)."""
     ceiling: Number | None = None
@@ -53,11 +53,16 @@ class GateConfig(BaseModel):
     def _something_to_hold(self) -> "GateConfig":
         if self.margin is None and self.floor is None and self.ceiling is None:
             raise ValueError(f"the gate on {self.metric} needs a margin, a floor or a ceiling")
-        if self.margin is None and self.tolerance:
+        if self.tolerance is not None and self.margin is None:
             raise ValueError(f"the gate on {self.metric} has a tolerance but no margin")
-        if self.margin is not None and self.tolerance >= self.margin:
+        if self.tolerance is not None and self.tolerance >= self.margin:
             raise ValueError(f"the tolerance {self.tolerance} must be below the margin {self.margin}")
         return self
+
+    @property
+    def least_loss(self) -> float:
+        """The observed loss from which on a proven regression fails."""
+        return (self.margin or 0.0) / 2 if self.tolerance is None else self.tolerance
 
 
 class GateRules(BaseModel):

@@ -1,0 +1,95 @@
+"""How small a regression the gate can find with the samples at hand, before any is spent. By simulating the very tests.
+
+The planted regression is the hardest one of its size to see: each sample is lost whole with equal probability, and the others keep
+their score. Scores come from earlier rows where there are any (a pilot), else every sample is taken to be right before, which makes
+each loss as large as it can be and losses as few. Repeats of the pilot tell how much scores move for no reason; without repeats that
+is taken to be nothing, and said.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.betting import BOLD_FRACTIONS, SCALES, symmetric_stakes
+
+N_SIMULATIONS = 400
+FINEST = 0.0025
+"""A detectable regression is found to this precision, in parts of the metric's range."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is known before spending. Scores in [0, 1], 1 being best; differences of that scale."""
+
+    clusters: tuple[int, ...]
+    """For each sample the number of its cluster, from 0."""
+    scores: tuple[float, ...]
+    """The baseline's score of each sample, measured or supposed."""
+    noise: tuple[float, ...] = ()
+    """Differences between repeats of one sample."""
+    alpha: float = 0.05
+    n_checks: int = 1
+    """How many questions share alpha; the first step of Holm's procedure gives each alpha / n_checks."""
+
+    @property
+    def n_clusters(self) -> int:
+        return max(self.clusters) + 1
+
+
+def detection_power(design: Design, regression: float, least_loss: float = 0.0, seed: int = 0) -> float:
+    """The probability that a loss of `regression` on average is found, at some time or at the end."""
+    means, overall = planted(design, regression, np.random.default_rng(seed))
+    is_found = log_peaks_worse(means) >= np.log(design.n_checks / design.alpha)
+    return float((is_found & (overall <= -least_loss)).mean())
+
+
+def passing_power(design: Design, margin: float, regression: float = 0.0, seed: int = 0) -> float:
+    """The probability that a candidate with that regression (none by default) is proven to be within the margin."""
+    means, overall = planted(design, regression, np.random.default_rng(seed))
+    return float(((log_peaks_within(means, margin) >= np.log(1 / design.alpha)) & (overall > -margin)).mean())
+
+
+def smallest_detectable(design: Design, power: float, least_loss: float = 0.0, seed: int = 0) -> float | None:
+    """The smallest loss found with probability `power`, to `FINEST`; None where even losing everything is not."""
+    low, high = 0.0, float(np.mean(design.scores))
+    if detection_power(design, high, least_loss, seed) < power:
+        return None
+    while high - low > FINEST:
+        middle = (low + high) / 2
+        if detection_power(design, middle, least_loss, seed) < power:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def planted(design: Design, regression: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Cluster means (simulations x clusters, in random order) and overall means of differences with a planted loss."""
+    scores = np.asarray(design.scores, float)
+    share = min(1.0, regression / scores.mean()) if scores.mean() > 0 else 0.0
+    shape = (N_SIMULATIONS, len(scores))
+    differences = np.where(rng.random(shape) < share, -scores, 0.0)
+    if design.noise:
+        differences = np.clip(differences + rng.choice(np.asarray(design.noise), shape), -1, 1)
+    belongs = np.eye(design.n_clusters)[list(design.clusters)]
+    means = differences @ belongs / belongs.sum(axis=0)
+    return rng.permuted(means, axis=1), differences.mean(axis=1)
+
+
+def log_peaks_worse(means: np.ndarray) -> np.ndarray:
+    """The highest log capital that `SymmetricCapital` reaches on each row of cluster means."""
+    return _log_peaks(means, SCALES, lambda scale, m: np.log1p(-symmetric_stakes(scale * m)))
+
+
+def log_peaks_within(means: np.ndarray, margin: float) -> np.ndarray:
+    """The same of `Capital(-margin, 1, BOLD_FRACTIONS)`."""
+    odds = (means + margin) / (1 - margin)
+    return _log_peaks(odds, BOLD_FRACTIONS, lambda fraction, o: np.log1p(fraction * o))
+
+
+def _log_peaks(values: np.ndarray, ways: Sequence[float] | np.ndarray, log_factor) -> np.ndarray:
+    total = np.full(values.shape, -np.inf)
+    for way in ways:
+        total = np.logaddexp(total, log_factor(way, values).cumsum(axis=1))
+    return np.maximum(0.0, (total - np.log(len(ways))).max(axis=1))
