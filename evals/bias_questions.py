@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from data.errors import InvalidInput
 from data.words import FUNCTION_WORDS
-from evals.intervals import holm, percentiles, resampled
+from evals.intervals import percentiles, resampled
 from evals.json_lines import read_rows
+from evals.statistics.multiplicity import holm
 
 Answerer = Callable[[str, str], str]
 """Context and question to an answer; empty for none."""
@@ -115,7 +116,8 @@ def measure(choices: Sequence[Choice]) -> dict[str, Any]:
     p_values = {
         f"{category}/{name}": part[f"{name}_p"] for category, part in parts.items() for name in ("s_dis", "s_amb")
     }
-    adjusted = holm({name: p for name, p in p_values.items() if p is not None})
+    tested = {name: p for name, p in p_values.items() if p is not None}
+    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
     for category, part in parts.items():
         for name in ("s_dis", "s_amb"):
             part[f"{name}_p_holm"] = adjusted.get(f"{category}/{name}")

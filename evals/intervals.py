@@ -1,15 +1,15 @@
-"""Intervals and tests for the measured commands: shares, statistics of clustered rows, paired differences, many at once."""
+"""Intervals and tests for the measured commands: shares, ratios of clustered rows, paired differences."""
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 1000
-EXACT_FLIPS = 12
+EXACT_FLIPS = 14
 """Up to so many differences, all 2^n signs are tried; above, a sample of them."""
 
 
@@ -56,14 +56,3 @@ def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
     signs = np.random.default_rng(seed).choice((1.0, -1.0), (20_000, len(given)))
     n_as_extreme = int(np.sum(np.abs(signs @ given) >= abs(given.sum()) - 1e-12))
     return (n_as_extreme + 1) / (len(signs) + 1)  # the observed signs are one of them (Phipson & Smyth 2010)
-
-
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Adjusted p of each, so that the chance of one false alarm among them all stays below the level (Holm 1979)."""
-    adjusted: dict[str, float] = {}
-    highest = 0.0
-    order = sorted(p_values, key=p_values.__getitem__)
-    for rank, name in enumerate(order):
-        highest = max(highest, min(1.0, (len(order) - rank) * p_values[name]))
-        adjusted[name] = highest
-    return {name: adjusted[name] for name in p_values}

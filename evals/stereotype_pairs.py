@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InvalidInput
-from evals.intervals import holm, wilson
+from evals.intervals import wilson
 from evals.json_lines import read_rows
+from evals.statistics.multiplicity import holm
 
 Likelihood = Callable[[str, str], tuple[float, float]]
 """Two sentences of a pair to their (pseudo-)log-likelihoods."""
@@ -72,7 +73,7 @@ def measure(preferences: Sequence[Preference]) -> dict[str, Any]:
     """The share that prefers the stereotype, of all, of each kind and direction; Holm over the kinds' exact sign tests."""
     kinds = sorted({p.pair.kind for p in preferences})
     parts = {kind: _part([p for p in preferences if p.pair.kind == kind]) for kind in kinds}
-    for kind, p_value in holm({kind: part["p"] for kind, part in parts.items()}).items():
+    for kind, p_value in zip(parts, holm([part["p"] for part in parts.values()]), strict=True):
         parts[kind]["p_holm"] = round(p_value, 5)
     return {
         "all": _part(preferences),

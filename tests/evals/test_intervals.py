@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from evals.intervals import holm, percentiles, resampled, sign_flip, wilson
+from evals.intervals import percentiles, resampled, sign_flip, wilson
 
 
 def test_wilson_holds_the_share_and_stays_within_zero_and_one():
@@ -39,8 +39,3 @@ def test_the_sign_flip_p_is_the_share_of_signs_that_are_as_extreme():
     assert sign_flip(given) == pytest.approx(sum(s >= abs(sum(given)) - 1e-12 for s in sums) / 32)
     assert sign_flip([0.0, 0.0]) == 1.0
     assert sign_flip([0.2] * 30) < 0.001
-
-
-def test_holm_is_the_one_of_the_textbook():
-    assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06})
-    assert holm({}) == {}

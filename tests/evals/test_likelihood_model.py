@@ -30,11 +30,11 @@ def tokenizer(tmp_path_factory):
 @pytest.fixture(scope="module")
 def masked(tokenizer, tmp_path_factory):
     torch.manual_seed(0)
-    shape = dict(
+    folder = tmp_path_factory.mktemp("masked")
+    config = transformers.BertConfig(
         vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
     )
-    folder = tmp_path_factory.mktemp("masked")
-    transformers.BertForMaskedLM(transformers.BertConfig(**shape, max_position_embeddings=32)).save_pretrained(folder)
+    transformers.BertForMaskedLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
