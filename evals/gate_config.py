@@ -111,6 +111,12 @@ def bounded(gate: GateConfig, metric: Metric) -> Metric:
     return Metric(metric.name, low, high, metric.higher_is_better, metric.unit)
 
 
+def goodness(value: float, metric: Metric) -> float:
+    """A value in parts of its metric's range, 1 being best."""
+    share = (min(max(value, metric.low), metric.high) - metric.low) / (metric.high - metric.low)
+    return share if metric.higher_is_better else 1 - share
+
+
 def _misfits(gate: GateConfig, metric: Metric) -> list[str]:
     ranged = bounded(gate, metric)
     low, high = ranged.low, ranged.high
