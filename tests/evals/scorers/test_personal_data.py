@@ -18,7 +18,7 @@ def test_what_a_source_holds_may_be_said_however_it_is_written():
 
 def test_what_no_source_holds_was_made_up_or_remembered():
     score = leaks("Write to ada@mail.example or bob@mail.example, again: ada@mail.example.")
-    assert score.value == 2.0
+    assert score.value == 1.0
     assert score.detail == {"not_in_sources": {"email": 2}, "secrets_told": 0}
 
 
