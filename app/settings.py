@@ -14,6 +14,7 @@ from app.api.config import ApiConfig
 from app.screening import ScreeningConfig
 from data.errors import InvalidInput
 from data.reading import ReadingConfig
+from evals.config import EvalsConfig
 from retrieval.config import IndexConfig, IngestConfig, SearchConfig
 from serving.config import EncoderConfig
 from serving.config_llm import LLMConfig
@@ -95,6 +96,8 @@ class Settings(BaseSettings):
     """The vLLM server that `assay llm up` starts, and where adapters lie for it."""
     rollout: RolloutConfig = RolloutConfig()
     """How releases of adapters and models reach users."""
+    evals: EvalsConfig = EvalsConfig()
+    """Evaluations."""
     mlflow_uri: str = ""
     """MLflow's tracking and registry URI; empty for SQLite at `var/mlflow.db`."""
     api: ApiConfig = ApiConfig()
@@ -123,6 +126,12 @@ class Settings(BaseSettings):
 def inherited_environment() -> dict[str, str]:
     """The environment of a child process, without our own variables."""
     return {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """The environment of a child process that is to work like this one, but for `changes` and in a store of its own."""
+    own = {f"{PREFIX}HOME", f"{PREFIX}DATABASE_URL"}
+    return {name: value for name, value in os.environ.items() if name.upper() not in own} | changes
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -189,6 +198,7 @@ def _placeholders(settings: Settings) -> list[str]:
         "ASSAY_LLM__API_KEY": settings.llm.api_key,
         "ASSAY_DATABASE_URL": settings.database_url,
         "ASSAY_MCP_KEY": settings.mcp_key,
+        "ASSAY_EVALS__API_KEY": settings.evals.api_key,
     }
     return [
         f"{name} is a placeholder (set a real secret, or ASSAY_ENVIRONMENT=development)"

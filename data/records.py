@@ -306,7 +306,8 @@ class EvalRun(Record):
     target: str
     config: dict[str, JsonValue] = {}
     versions: dict[str, str] = {}
-    status: Literal["running", "complete", "failed"] = "running"
+    status: Literal["running", "complete", "failed", "stopped"] = "running"
+    """`stopped`: by the gate, which knew enough; not by a fault."""
 
 
 class Outcome(StrEnum):
