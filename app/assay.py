@@ -14,6 +14,7 @@ from data.errors import DeadlineExceeded, InvalidInput, NotFound, RefusedDocumen
 from data.folder import FoundFile, Refusal, find_files, is_gone, safe_name
 from data.reading import ReadDocument, Reader, file_sha256, unreadable
 from data.records import EVERYONE, AnswerEvent, Chunk, Document, Groups, Principal, Query, Receipt, Scalar, SearchResult
+from evals.store import EvalStore
 from retrieval.catalog import Catalog, DocumentSummary
 from retrieval.config import SearchConfig
 from retrieval.embedding import Vectors
@@ -164,8 +165,9 @@ class Assay:
             self.stores.rollout.rate(identity, rating)
 
     def forget(self, identity: str) -> int:
-        """Blank what receipts and conversations quote from a document; returns how many conversations were dropped."""
+        """Blank what receipts, conversations and eval runs quote from a document; returns how many conversations were dropped."""
         conversations = self.receipts.forget(identity)
+        EvalStore(self.stores.database).forget(identity)
         for thread in conversations:
             self.rag.forget(thread)
         return len(conversations)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import func, insert, select
 
 from app.assay import Assay
+from app.eval_stores import drop_stores_with
 from data.errors import InfrastructureError, InvalidInput
 from data.records import Document, Principal, Query, SearchMode
 from data.tables import chunks, contents, documents, erasures, receipt_documents, vectors
@@ -85,6 +86,7 @@ def erase(assay: Assay, identity: str, principal: Principal) -> Certificate:
     traces = _traces(assay, identity, document.text)
     assay.delete(identity, principal)
     if not traces.kept_by:
+        drop_stores_with(document.sha256, assay.var)
         assay.keeper.merge()
         assay.keeper.rebuild_lexical()
     assay.stores.database.compact()

@@ -16,9 +16,9 @@ class Fenced:
     text: str
 
 
-def fenced(hits: Sequence[Hit]) -> Fenced:
-    """The sources, numbered from 1 in the order of `hits`."""
-    fence = f"SOURCE-{secrets.token_hex(4)}"
+def fenced(hits: Sequence[Hit], fence: str = "") -> Fenced:
+    """The sources, numbered from 1 in the order of `hits`. A given `fence` makes equal texts of equal sources, to compare them."""
+    fence = fence or f"SOURCE-{secrets.token_hex(4)}"
     return Fenced(fence, "\n\n".join(_source(n, hit, fence) for n, hit in enumerate(hits, 1)))
 
 

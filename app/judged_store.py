@@ -1,19 +1,12 @@
-"""A judged collection in a store of its own, filled through the product's ingest and asked through its search.
-
-Stores are kept by the hash of what they hold and how it was cut and embedded, so that a second run asks at once. Never
-touches the user's database: the store is always SQLite in its own folder.
-"""
+"""A judged collection in a store of its own, filled through the product's ingest and asked through its search."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
-from app.settings import Settings, load_settings
-from app.wiring import open_assay
+from app.eval_stores import filled_store, fingerprint
+from app.settings import load_settings
 from data.records import EVERYONE, Query, SearchMode
 from evals.retrieval import CorpusDocument, JudgedCollection, Search
 from retrieval.ingest import Destination, ReadSource
@@ -21,7 +14,6 @@ from retrieval.ingest import Destination, ReadSource
 if TYPE_CHECKING:
     from app.assay import Assay
 
-COMPLETE = "complete"
 WARM_UP = 10
 """Questions asked before time is taken: memory maps, caches and the encoder's first run."""
 
@@ -33,21 +25,12 @@ def judged_store(collection: JudgedCollection, report: Callable[[int], None] = l
     Interrupted, the next call goes on: vectors that were committed are not computed again.
     """
     settings = load_settings()
-    home = settings.var / "eval" / f"beir-{_fingerprint(collection, settings)}"
-    store = load_settings(home=home, database_url=SecretStr(""))
-    store.var.mkdir(parents=True, exist_ok=True)
-    _share_models(settings, store)
-    assay = open_assay(store)
-    try:
-        if not (home / COMPLETE).exists():
-            _fill(assay, collection, report)
-            (home / COMPLETE).touch()
+    name = f"beir-{fingerprint([[d.id, d.title, d.text] for d in collection.documents], settings)}"
+    with filled_store(settings, name, lambda assay: _fill(assay, collection, report)) as assay:
         assay.start()
         for question in list(collection.queries.values())[:WARM_UP]:
             search_of(assay, SearchMode.HYBRID)(question, 10)
         yield assay
-    finally:
-        assay.close()
 
 
 def search_of(assay: "Assay", mode: SearchMode) -> Search:
@@ -83,16 +66,3 @@ def _source(document: CorpusDocument) -> ReadSource:
 
 def _document_id(uri: str) -> str:
     return uri.removeprefix("beir:")
-
-
-def _fingerprint(collection: JudgedCollection, settings: Settings) -> str:
-    held = [(d.id, d.title, d.text) for d in collection.documents]
-    made = [settings.ingest.chunking.model_dump(), settings.encoder.model_dump(exclude={"threads"})]
-    return hashlib.sha256(json.dumps([held, made]).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _share_models(settings: Settings, store: Settings) -> None:
-    """Let all stores use the encoder's graphs that were built once."""
-    (settings.var / "models").mkdir(parents=True, exist_ok=True)
-    if not (store.var / "models").exists():
-        (store.var / "models").symlink_to((settings.var / "models").resolve(), target_is_directory=True)

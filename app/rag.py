@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, TypedDict
 
 import structlog
@@ -38,7 +39,7 @@ from data.records import (
     Support,
     Usage,
 )
-from prompts.registry import load_prompt
+from prompts.registry import Prompt, load_prompt
 from serving.llm import Generator, Reply
 from serving.local.reader import Draft, ExtractiveReader
 from serving.rollout.state import Route
@@ -78,6 +79,8 @@ class RagParts:
     checkpointer: BaseCheckpointSaver | None = None
     screening: ScreeningConfig = field(default_factory=ScreeningConfig)
     versions: Callable[[], dict[str, str]] = dict
+    prompt: Callable[[], Prompt] = partial(load_prompt, "answer")
+    """What the model is told: the newest `answer`."""
     depth: int = 0
     """How many hits to retrieve for the reranker; 0 where there is none."""
 
@@ -236,7 +239,7 @@ def _answer(state: State, parts: RagParts) -> State:
     generator = _generator(state, parts)
     if generator is None or state["ask"].extractive or not state["seen"]:
         return {"draft": parts.reader.answer(state["search_text"], state["seen"])}
-    prompt, reply = load_prompt("answer"), Reply()
+    prompt, reply = parts.prompt(), Reply()
     given: Fenced = fenced(state["seen"])
     messages = prompt.render(fence=given.fence, sources=given.text, question=state["search_text"])
     pieces = _until(state["stopped"], generator.stream(messages, reply))
@@ -304,7 +307,7 @@ def _receipt_of(answer: Answer, state: State, parts: RagParts) -> Receipt:
     has_written = by_model or bool(state.get("n_written"))
     generator = _generator(state, parts) if has_written else None
     release = ask.route.release if by_model and ask.route else None
-    prompt = load_prompt("answer") if has_written else None
+    prompt = parts.prompt() if has_written else None
     rewriter = {"prompt.rewrite": state["rewriter"]} if "rewriter" in state else {}
     return Receipt(
         id=answer.receipt_id,

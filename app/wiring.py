@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from app.assay import Assay
     from app.rag import Rag
     from app.rollout import AnswerRollout
+    from evals.likelihood_model import LocalLikelihood
+    from evals.scorers.registry import Tool, Tools
+    from evals.tracking import EvalTracker
     from serving.llm import Generator
     from serving.registry import AdapterRegistry
 
@@ -124,6 +127,44 @@ def build_rollout(settings: Settings, database: Database) -> "AnswerRollout | No
         return build_one(settings.llm.model_copy(update={"model": ref}))
 
     return AnswerRollout(RolloutEngine(database, settings.rollout), Generators(build))
+
+
+def build_eval_tools(settings: Settings, assay: "Assay | None" = None) -> "Tools":
+    """The models that scorers may ask, each loaded when it is first asked. `assay` lends its encoder where there is one."""
+    from evals.scorers.registry import Tool, Tools
+
+    others = {"supports": _lexical_support()}
+    if assay is not None:
+        return Tools(embed=Tool(assay.embedder.id, assay.embed), others=others)
+    encoder = build_encoder(settings, settings.encoder.model)
+    return Tools(embed=Tool(encoder.id, lambda texts: encoder.embed(texts, kind="document")), others=others)
+
+
+def _lexical_support() -> "Tool":
+    """Stands in for the grounding model where there is none: the words that a quote and a sentence share."""
+    from evals.scorers.registry import Tool
+    from serving.local.grounder import LexicalGrounder
+
+    grounder = LexicalGrounder()
+    return Tool(grounder.id, lambda pairs: [grounder.support(said, [quote])[0] for quote, said in pairs])
+
+
+def build_likelihood(path: str) -> "LocalLikelihood":
+    """Raises: MissingExtra without transformers, InvalidInput when no language model is at `path`."""
+    try:
+        from evals.likelihood_model import LocalLikelihood
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or "transformers", extra="finetune") from error
+    return LocalLikelihood.load(path)
+
+
+def build_eval_tracker(settings: Settings) -> "EvalTracker":
+    """Raises: MissingExtra without mlflow."""
+    try:
+        from evals.tracking import EvalTracker
+    except ModuleNotFoundError as error:
+        raise MissingExtra("mlflow", extra="evals") from error
+    return EvalTracker(settings.mlflow)
 
 
 def build_registry(settings: Settings) -> "AdapterRegistry":

@@ -305,7 +305,7 @@ def _begun(plan: Plan) -> EvalRun:
         target=plan.target.name,
         config={
             "suite": plan.suite.model_dump(mode="json", exclude={"dataset": {"path"}}),
-            "dataset": plan.suite.dataset.path.name,
+            "dataset": str(plan.suite.dataset.path),
             "samples_sha256": samples_digest(plan.samples),
             "target_digest": plan.target.digest,
             "scorers": [scorer.id for scorer in plan.scorers],

@@ -20,7 +20,7 @@ VERBS = {
     "erase": "Delete a document and prove that it is gone.",
     "reindex": "Rebuild the indexes, or change the embedding model without downtime.",
     "doctor": "Check that database, dense and lexical index agree.",
-    "eval": "Measure retrieval on a folder in BEIR layout.",
+    "eval": "Run suites of samples, and measure retrieval and what else ships.",
     "llm": "Start a vLLM server, and keep its adapters in line with the registry.",
     "rollout": "Move versions through shadow, canary and champion, and back.",
     "mcp": "Serve search, ask and open-citation over the Model Context Protocol (stdio).",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, ValidationError, validate_call
 
 from data.errors import InvalidInput
+from evals.gate_config import checked
 from evals.scoring import Metric, Scorer
 from evals.suite import ScorerSpec, Suite
 
@@ -69,7 +70,7 @@ def scorer(build: Builder) -> Builder:
 
 
 def build_scorers(suite: Suite, tools: Tools) -> list[Scorer]:
-    """Raises: InvalidInput for a scorer, an option or a gate's metric that does not exist, all of them at once."""
+    """Raises: InvalidInput for a scorer, or an option that does not exist, all of them at once, and for gates that do not fit."""
     problems: list[str] = []
     built: list[Scorer] = []
     for spec in suite.scorers:
@@ -80,11 +81,9 @@ def build_scorers(suite: Suite, tools: Tools) -> list[Scorer]:
     metrics = [metric.name for one in built for metric in one.metrics]
     if twice := sorted({name for name in metrics if metrics.count(name) > 1}):
         problems.append(f"Two scorers give {', '.join(twice)}; leave one of them.")
-    for gate in suite.gates if not problems else ():
-        if gate.metric not in metrics:
-            problems.append(f"No scorer gives the gate's metric {gate.metric!r}; there are: {', '.join(metrics)}.")
     if problems:
         raise InvalidInput(f"The suite {suite.name} cannot be scored: " + " ".join(problems), field="scorers")
+    checked(suite.gates, metrics_of(built))
     return built
 
 
@@ -181,7 +180,7 @@ def usage(tools: Tools) -> Scorer:
 def faithfulness(tools: Tools, threshold: float = 0.5, against: Literal["cited", "retrieved"] = "cited") -> Scorer:
     from evals.scorers.faithfulness import FaithfulnessScorer
 
-    return FaithfulnessScorer(tools.need("entails", "faithfulness"), threshold, against)
+    return FaithfulnessScorer(tools.entails or tools.need("supports", "faithfulness"), threshold, against)
 
 
 @scorer
