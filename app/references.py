@@ -113,6 +113,13 @@ class References:
         ref = parse_reference(text)
         return registered_release(open_registry(self.settings), ref.value) if ref.kind == "adapter" else None
 
+    def pilot(self, baseline: Side) -> tuple[EvalRow, ...]:
+        """Earlier rows from which power is foreseen: the baseline's own where they are stored, else the suite's newest run's."""
+        store = self.ready.store
+        found = [run for run, _ in store.runs(self.ready.suite.name) if run.status == "complete"]
+        run_id = next((run.id for run in found if run.id == baseline.run_id), found[0].id if found else "")
+        return tuple(store.rows(run_id)) if run_id else ()
+
     # -- kinds
 
     def _asking(self, ref: Reference, spec: AnyTarget, mark: str = "") -> Side:
