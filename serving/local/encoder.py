@@ -88,19 +88,19 @@ class MiniLMEncoder:
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         """Return the (start, end) character offsets of each token of `text`, untruncated, no special tokens."""
         tokenizer = self._load_tokenizer()
-        return _with_clean_text(lambda t: tokenizer.encode_batch(t, add_special_tokens=False), [text])[0].offsets
+        return with_clean_text(lambda t: tokenizer.encode_batch(t, add_special_tokens=False), [text])[0].offsets
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, untruncated, special tokens left out."""
         return [len(encoding.ids) - 2 for encoding in self._encode(texts)]
 
     def _encode(self, texts: Sequence[str]) -> list[Encoding]:
-        return _with_clean_text(self._load_tokenizer().encode_batch_fast, list(texts))
+        return with_clean_text(self._load_tokenizer().encode_batch_fast, list(texts))
 
     def _load_tokenizer(self) -> Tokenizer:
         with self._loading:
             if self._tokenizer is None:
-                self._tokenizer = _open_tokenizer(self._model_path)
+                self._tokenizer = open_tokenizer(self._model_path)
             return self._tokenizer
 
     def _load_session(self, kind: str) -> Session:
@@ -119,7 +119,7 @@ def _run(session: Session, ids: list[int]) -> Vectors:
     return session.run(None, {"ids": np.array([ids], np.int32)})[0][0]
 
 
-def _with_clean_text(encode: Callable[[list[str]], list[Encoding]], texts: list[str]) -> list[Encoding]:
+def with_clean_text(encode: Callable[[list[str]], list[Encoding]], texts: list[str]) -> list[Encoding]:
     """Encode; where the tokenizer refuses lone surrogates, replace them, one character for one."""
     try:
         return encode(texts)
@@ -127,7 +127,7 @@ def _with_clean_text(encode: Callable[[list[str]], list[Encoding]], texts: list[
         return encode([LONE_SURROGATE.sub("\ufffd", text) for text in texts])
 
 
-def _open_tokenizer(model_path: Path) -> Tokenizer:
+def open_tokenizer(model_path: Path) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(model_path / "tokenizer.json"))
     except Exception as error:  # the library raises bare Exception

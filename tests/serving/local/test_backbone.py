@@ -22,7 +22,7 @@ ROWS = [
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     folder = write_base(tmp_path_factory.mktemp("base"), WEIGHTS)
-    return BaseWeights(folder, hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(), {}, {})
+    return BaseWeights(folder, hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(), {})
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_an_unknown_adapter_is_named_with_those_there_are(backbone):
 
 def test_other_weights_than_the_pinned_ones_are_refused(base, tmp_path):
     adapters = [load_adapter(write_adapter(tmp_path / "first", DELTAS["first"]))]
-    other = Backbone(adapters, cache=tmp_path, base=BaseWeights(base.folder, "0" * 64, {}, {}))
+    other = Backbone(adapters, cache=tmp_path, base=BaseWeights(base.folder, "0" * 64, {}))
     with pytest.raises(ModelUnavailable, match="sha256"):
         other.states(ROWS[:1])
     other.close()

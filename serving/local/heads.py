@@ -1,0 +1,120 @@
+"""What the shipped adapters say: the span that answers, whether a premise supports a sentence, whether a text is to be kept out.
+
+All of them read through one backbone. Knows no documents and no product; thresholds are those that training chose.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.focus import focused
+from serving.local.adapter_folder import HeadAdapter
+from serving.local.backbone import Backbone, TokenRow
+from serving.local.token_rows import Encoded, TokenRows
+
+FOCUSED = "focused"
+
+
+@dataclass(frozen=True)
+class ReadSpan:
+    """The best span of one context: its characters, the log-odds against no answer, and the probability that it is one."""
+
+    start: int
+    end: int
+    text: str
+    score: float
+    probability: float
+
+
+class _Head:
+    """An adapter that reads rows of tokens through the backbone."""
+
+    def __init__(self, backbone: Backbone, tokens: TokenRows, name: str) -> None:
+        self._backbone, self._tokens, self.name = backbone, tokens, name
+
+    @property
+    def id(self) -> str:
+        """Name and digest: what goes into receipts and caches."""
+        return f"{self.name}@{self._adapter.digest[:12]}"
+
+    @property
+    def threshold(self) -> float:
+        return self._adapter.config.threshold
+
+    @property
+    def _adapter(self) -> HeadAdapter:
+        return self._backbone.adapters[self.name]
+
+    def _logits(self, encoded: Sequence[Encoded]) -> list[NDArray[np.float32]]:
+        depth = self._adapter.config.exit_layer
+        rows = [TokenRow(self.name, one.ids, one.types, depth) for one in encoded]
+        return [self._adapter.logits(states) for states in self._backbone.states(rows)]
+
+    def _probabilities(self, encoded: Sequence[Encoded]) -> list[float]:
+        """Of the first label, which is what was looked for in training."""
+        return [float(1 / np.exp(logits - logits[0]).sum()) for logits in self._logits(encoded)]
+
+
+class SpanReader(_Head):
+    """Devlin et al. 2019 (arXiv:1810.04805, section 4.3): a start and an end; no answer is the span at [CLS]."""
+
+    def read(self, question: str, contexts: Sequence[str]) -> list[ReadSpan]:
+        """The best span of each context, over all windows of a long one."""
+        return self.read_pairs([(question, context) for context in contexts])
+
+    def read_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[ReadSpan]:
+        """`read` for questions with a context each."""
+        config = self._adapter.config
+        windows = [self._tokens.question_windows(*pair, config.max_length, config.stride) for pair in pairs]
+        logits = iter(self._logits([window for cut in windows for window in cut]))
+        out = []
+        for cut, (_, context) in zip(windows, pairs, strict=True):
+            best = max((best_span(window, next(logits), config.max_answer_tokens) for window in cut), key=_score)
+            start, end, score = best
+            out.append(ReadSpan(start, end, context[start:end], score, self.probability(score)))
+        return out
+
+    def probability(self, score: float) -> float:
+        """That a span with this score answers; a half at the threshold."""
+        config = self._adapter.config
+        return float(1 / (1 + np.exp(-np.clip(config.slope * (score - config.threshold), -50, 50))))
+
+
+class GroundingHead(_Head):
+    """Whether a premise supports a hypothesis."""
+
+    def supports(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """The probability for each (premise, hypothesis); of a long premise the sentences nearest the hypothesis are read."""
+        config = self._adapter.config
+        cut = focused if config.premise == FOCUSED else lambda premise, _: premise
+        return self._probabilities([self._tokens.pair(cut(p, h), h, config.max_length) for p, h in pairs])
+
+
+class TextScreen(_Head):
+    """Whether a text is what is looked for: toxic, giving orders."""
+
+    def probabilities(self, texts: Sequence[str]) -> list[float]:
+        """The highest over the windows of each text."""
+        windows = [self._tokens.windows(text, self._adapter.config.max_length) for text in texts]
+        found = iter(self._probabilities([window for cut in windows for window in cut]))
+        return [max(next(found) for _ in cut) for cut in windows]
+
+
+def best_span(window: Encoded, logits: NDArray[np.float32], most_tokens: int) -> tuple[int, int, float]:
+    """Characters and score of the span with the highest summed logits [tokens, 2]; the score is what it exceeds no answer by."""
+    n = len(window.offsets)
+    if not n:
+        return 0, 0, float("-inf")
+    starts, ends = logits[window.first : window.first + n].T
+    sums = np.full((min(most_tokens, n), n), -np.inf, np.float32)
+    for length in range(len(sums)):  # ends `length` tokens after its start
+        sums[length, : n - length] = starts[: n - length] + ends[length:]
+    length, first = np.unravel_index(int(sums.argmax()), sums.shape)
+    score = float(sums[length, first]) - float(logits[0].sum())
+    return window.offsets[first][0], window.offsets[first + length][1], score
+
+
+def _score(span: tuple[int, int, float]) -> float:
+    return span[2]
