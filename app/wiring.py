@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from evals.scorers.registry import Tool, Tools
     from evals.tracking import EvalTracker
     from serving.llm import Generator
+    from serving.local.shipped_heads import ShippedHeads
     from serving.registry import AdapterRegistry
 
 VERSION = "0.1.0"
@@ -83,6 +84,13 @@ def build_encoder(settings: Settings, model: str) -> Embedder:
     from serving.local.encoder import MiniLMEncoder
 
     return MiniLMEncoder(settings.encoder, cache=settings.var / "models")
+
+
+def build_heads(settings: Settings) -> "ShippedHeads":
+    """The adapters that ship, or those of the settings, over one backbone. Cheap: they load when first asked."""
+    from serving.local.shipped_heads import ShippedHeads
+
+    return ShippedHeads(settings.heads, cache=settings.var / "models")
 
 
 def build_rag(settings: Settings, assay: "Assay") -> "Rag":
