@@ -16,7 +16,7 @@ from data.errors import InvalidInput
 from data.reading import ReadingConfig
 from evals.config import EvalsConfig
 from retrieval.config import IndexConfig, IngestConfig, SearchConfig
-from serving.config import EncoderConfig
+from serving.config import EncoderConfig, HeadsConfig
 from serving.config_llm import LLMConfig
 from serving.local.reader import ReaderConfig
 from serving.rollout.config import RolloutConfig
@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     """The API key whose rights `assay mcp` has; empty for those of the operator who starts it."""
     encoder: EncoderConfig = EncoderConfig()
     """The embedding model."""
+    heads: HeadsConfig = HeadsConfig()
+    """The adapters that ship with the encoder: reader, grounding, toxicity, injection."""
     reading: ReadingConfig = ReadingConfig()
     """Limits on the files that are read."""
     ingest: IngestConfig = IngestConfig()

@@ -16,3 +16,14 @@ class EncoderConfig(BaseModel):
     """How it computes queries: fp32 takes twice the time and another 90 MB."""
     threads: int = Field(0, ge=0)
     """How many texts are encoded at once, one core each; 0 for one per core that this process may use."""
+
+
+class HeadsConfig(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str = ""
+    """A folder with one folder per adapter: reader, reranker, grounding, toxicity, injection; empty for the shipped ones."""
+    precision: Literal["int8", "fp32"] = "int8"
+    """How the backbone that they share computes. Numbers in docs/heads.md."""
+    threads: int = Field(0, ge=0)
+    """How many batches run at once, one core each; 0 for one per core that this process may use."""
