@@ -14,11 +14,9 @@ import numpy as np
 import pandas as pd
 
 from data.errors import InvalidInput, NotFound
+from data.tabular.cells import FALSE, TRUE, plain, texts
 from data.tabular.claims import generate_claims
 from data.tabular.table_spec import ClaimsSource, Column, FileSource, TableSpec
-
-TRUE = {"true", "1", "1.0", "yes", "y", "t"}
-FALSE = {"false", "0", "0.0", "no", "n", "f"}
 
 
 @dataclass(frozen=True)
@@ -99,24 +97,6 @@ def is_privileged(frame: pd.DataFrame, spec: TableSpec, attribute: str) -> np.nd
     return column.between(low, high).fillna(False).to_numpy(dtype=bool)
 
 
-def text_of(value: Any) -> str:
-    """How one cell is written as a category or a label: 1.0 and 1 are "1", True is "true"."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def texts(column: pd.Series) -> pd.Series:
-    """A column as text, cell by cell as `text_of` writes it; missing stays missing."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(object)
-    return column.map(text_of, na_action="ignore").astype(object)
-
-
 def _read_file(path: Path, source: FileSource, spec: TableSpec) -> pd.DataFrame:
     if not path.is_file():
         raise NotFound(
@@ -155,13 +135,6 @@ def _settled(cells: pd.Series, name: str, column: Column) -> tuple[pd.Series, li
     settled, is_wrong = convert(cells, is_missing, column)
     rows = np.flatnonzero(is_wrong & ~is_missing)
     return settled, [Fault(int(row), name, plain(cells.iloc[row]), allowed_kind(column)) for row in rows]
-
-
-def plain(value: Any) -> Any:
-    """A cell as JSON can hold it."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 
 def allowed_kind(column: Column) -> str:
