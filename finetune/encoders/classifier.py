@@ -2,10 +2,9 @@
 
 from finetune.encoder_recipes import ClassifierRecipe
 from finetune.encoders.adapted_encoder import load_tokenizer
-from finetune.encoders.built_rows import BuiltRow, keep_apart, parted_rows
+from finetune.encoders.built_rows import BuiltRow
 from finetune.encoders.forms import check_head
-from finetune.encoders.injection_rows import planted
-from finetune.encoders.label_rows import FORMATS
+from finetune.encoders.label_rows import labelled_rows
 from finetune.encoders.labelled import item_of, prepared_labels, train_labels
 from finetune.examples import Prepared
 from finetune.kinds import Log, Trained
@@ -15,12 +14,8 @@ from finetune.rows import need_rows
 
 
 def prepare(recipe: ClassifierRecipe) -> Prepared:
-    """Read and part the rows; then plant one source's texts into the others, on each side of its own."""
-    parted = parted_rows(recipe, FORMATS)
-    if how := recipe.data.plant:
-        parted.train[:] = planted(parted.train, how, recipe.seed)
-        parted.eval[:] = planted(parted.eval, how, recipe.seed)
-        keep_apart(parted, recipe.preflight.near_duplicate)
+    """Read, part and plant the rows; tokenise them."""
+    parted = labelled_rows(recipe)
     need_rows(len(parted.train), parted.dropped, "train")
     return prepared_labels(recipe, parted, load_tokenizer(recipe.base), _texts)
 

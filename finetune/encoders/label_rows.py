@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from data.errors import InvalidInput
-from finetune.encoder_recipes import EncoderSource
-from finetune.encoders.built_rows import BuiltRow, Files, Format, only, text_in, usable
-from finetune.encoders.injection_rows import INJECTION_FORMATS
+from finetune.encoder_recipes import ClassifierRecipe, EncoderSource
+from finetune.encoders.built_rows import BuiltRow, Files, Format, Parted, keep_apart, only, parted_rows, text_in, usable
+from finetune.encoders.injection_rows import INJECTION_FORMATS, planted
 from finetune.encoders.toxicity_rows import TOXICITY_FORMATS
 from finetune.examples import Dropped
 from finetune.rows import Row, normalised
@@ -47,3 +47,13 @@ FORMATS: Mapping[str, Format] = {
     **TOXICITY_FORMATS,
     **INJECTION_FORMATS,
 }
+
+
+def labelled_rows(recipe: ClassifierRecipe) -> Parted:
+    """Read and part the rows; then plant one source's texts into the others, on each side of its own."""
+    parted = parted_rows(recipe, FORMATS)
+    if how := recipe.data.plant:
+        parted.train[:] = planted(parted.train, how, recipe.seed)
+        parted.eval[:] = planted(parted.eval, how, recipe.seed)
+        keep_apart(parted, recipe.preflight.near_duplicate)
+    return parted
