@@ -1,5 +1,6 @@
 """The product as one object: what the API, the commands, MCP and the pages call. Built by `app.wiring.open_assay`."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -117,25 +118,28 @@ class Assay:
         user: str = "",
         route: "Route | None" = None,
         history: Sequence[tuple[str, str]] = (),
+        stopped: threading.Event | None = None,
         **search: Any,
     ) -> Iterator[AnswerEvent]:
         """Answer from the documents that `principal` may read; yields events as they happen, `final` last.
 
         `strict` withholds sentences that nothing supports; `history` is (role, text) of earlier turns; `search` are the
         fields of `Query`: collection, filters, k, mode, conversation_id. `route` is the release that answers, where the caller
-        has asked for it already (`user` matters to that choice alone). Closing the iterator stops the work.
+        has asked for it already (`user` matters to that choice alone). Closing the iterator stops the work; so does another
+        thread that sets `stopped`, also in the middle of a step: then no `final` comes and no receipt is kept.
         """
         from app.rag import Ask
 
         query = Query(text=question or " ", principal=principal, **{"k": ANSWER_CHUNKS} | search)
         extractive = model == EXTRACTIVE_MODEL
-        ask, rollout = Ask(query, strict, extractive, _turns(history)), self.stores.rollout
+        asked = Ask(query, strict, extractive, _turns(history), stopped=stopped or threading.Event())
+        rollout = self.stores.rollout
         if rollout is not None and not extractive:
             route = route or rollout.route(principal, query.collection, model, user)
         if rollout is None or route is None:
-            yield from self.rag.stream(ask)
+            yield from self.rag.stream(asked)
         else:
-            yield from rollout.watched(rollout.prepared(ask, route), self.rag.stream)
+            yield from rollout.watched(rollout.prepared(asked, route), self.rag.stream)
 
     @cached_property
     def rag(self) -> "Rag":
@@ -280,6 +284,18 @@ class Assay:
                 )
             time.sleep(0.05)
 
+    def recut(self) -> Iterator[int]:
+        """Cut anew what other chunking settings cut; yields the number of texts done so far. Interrupted, the same call resumes."""
+        for done in self.stores.ingester.recut():
+            self.keeper.poke()
+            yield done
+        self.keeper.catch_up()
+
+    @property
+    def n_cut_otherwise(self) -> int:
+        """Texts that other chunking settings cut."""
+        return self.stores.ingester.n_cut_otherwise
+
     def change_embedder(self, model: str) -> Iterator[int]:
         """Embed everything with `model` beside the present vectors, then switch every process over to it.
 
@@ -375,4 +391,5 @@ def _source(uri: str, read: ReadDocument, placement: Placement) -> ReadSource:
         media_type=read.media_type,
         groups=placement.effective_groups,
         metadata=read.metadata | dict(placement.metadata),
+        given=dict(placement.metadata),
     )

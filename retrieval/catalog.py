@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from data.database import Database, Write
 from data.errors import InvalidInput, NotFound
@@ -24,20 +24,16 @@ from data.records import (
     SourceRef,
     StageScore,
 )
-from data.tables import chunks, contents, documents, scopes, tombstones, vectors
+from data.tables import chunks, contents, documents, scopes, vectors
 from retrieval.access import Access, AccessResolver, allowed_scopes
-from retrieval.chunking import Piece, embedding_text
+from retrieval.contents import CutText, StoredText, cut_otherwise, n_cut_otherwise, put_text, release, sha256
 from retrieval.index_feed import IndexFeed
 
 ID_LENGTH = 16
 SQL_BATCH = 500
 
 # Statements of the ingest's and the search's inner loops: building one costs several times what running it does.
-_CONTENT_OF = select(contents.c.id).where(
-    contents.c.tenant == bindparam("tenant"), contents.c.sha256 == bindparam("sha256")
-)
 _DOCUMENT = select(documents.c.content_id, documents.c.version).where(documents.c.id == bindparam("id"))
-_CHUNKS_OF = select(chunks.c.id).where(chunks.c.content_id == bindparam("content")).order_by(chunks.c.ordinal)
 _CHUNKS = select(chunks).where(chunks.c.id.in_(bindparam("ids", expanding=True)))
 _SCOPE = select(scopes.c.id).where(
     scopes.c.tenant == bindparam("tenant"),
@@ -45,35 +41,39 @@ _SCOPE = select(scopes.c.id).where(
     scopes.c.groups_key == bindparam("key"),
 )
 _FINGERPRINT = (
-    select(documents.c.file_sha256, scopes.c.groups, documents.c.metadata)
+    select(documents.c.file_sha256, scopes.c.groups, documents.c.given, contents.c.chunking)
     .join(scopes, scopes.c.id == documents.c.scope_id)
+    .join(contents, contents.c.id == documents.c.content_id)
     .where(documents.c.id == bindparam("id"))
 )
-_ADD_CONTENT, _ADD_DOCUMENT, _ADD_CHUNKS, _ADD_VECTORS = map(insert, (contents, documents, chunks, vectors))
+_ADD_DOCUMENT = insert(documents)
 
 
 @dataclass(frozen=True)
 class NewDocument:
-    """A source that was read and chunked, ready to be stored. `vectors` maps `text_sha256` to a float16 blob."""
+    """A source that was read and cut, ready to be stored; its tenant and title are those of `cut`."""
 
     uri: str
-    title: str
-    text: str
+    cut: CutText
     file_sha256: str
     size_bytes: int
     media_type: str
-    tenant: str
     collection: str
     groups: Groups
-    pieces: Sequence[Piece]
     metadata: dict[str, Scalar] = field(default_factory=dict)
+    given: dict[str, Scalar] = field(default_factory=dict)
+    """The part of `metadata` that came with the request, not out of the file."""
 
-    @property
-    def sha256(self) -> str:
-        return sha256(self.text)
 
-    def embedding_texts(self) -> list[str]:
-        return [embedding_text(self.title, p.heading_path, self.text[p.start : p.end]) for p in self.pieces]
+@dataclass(frozen=True)
+class Fingerprint:
+    """What decides how a source is stored, and can be told without reading it: equal ones mean that nothing changed."""
+
+    file_sha256: str
+    groups: Groups
+    given: dict[str, Scalar] | None
+    """None for a document that an older version stored, which did not keep it."""
+    chunking: str
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,6 @@ class DocumentSummary:
     ingested_at: datetime
 
 
-def sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def document_id(tenant: str, collection: str, uri: str) -> str:
     """Stable: the same source always gets the same id, also after it was deleted and ingested again."""
     return "doc_" + hashlib.sha256("\x00".join((tenant, collection, uri)).encode()).hexdigest()[:ID_LENGTH]
@@ -111,11 +107,11 @@ class Catalog:
 
     # -- writing
 
-    def fingerprint(self, tenant: str, collection: str, uri: str) -> tuple[str, Groups, dict[str, Scalar]] | None:
-        """Return (file sha256, groups, metadata) of a stored source, or None: enough to tell that nothing changed."""
+    def fingerprint(self, tenant: str, collection: str, uri: str) -> Fingerprint | None:
+        """The fingerprint of a stored source, or None where there is none."""
         with self.database.read() as connection:
             row = connection.execute(_FINGERPRINT, {"id": document_id(tenant, collection, uri)}).one_or_none()
-        return (row.file_sha256, frozenset(row.groups), row.metadata) if row else None
+        return Fingerprint(row.file_sha256, frozenset(row.groups), row.given, row.chunking) if row else None
 
     def known_vectors(self, text_hashes: Sequence[str], embedder: str, tenant: str) -> dict[str, bytes]:
         """Vectors already stored in this tenant, by the hash of what was embedded."""
@@ -135,15 +131,17 @@ class Catalog:
                 found.update((row.text_sha256, row.vector) for row in rows)
         return found
 
-    def known_texts(self, text_hashes: Sequence[str], tenant: str) -> set[str]:
-        """Those of the canonical texts, by hash, that are stored in this tenant already, chunked and embedded."""
+    def known_texts(self, text_hashes: Sequence[str], tenant: str, chunking: str) -> set[str]:
+        """Those of the canonical texts, by hash, that are stored in this tenant already, cut by these settings."""
         with self.database.read() as connection:
             return {
                 digest
                 for at in range(0, len(text_hashes), SQL_BATCH)
                 for digest in connection.execute(
                     select(contents.c.sha256).where(
-                        contents.c.tenant == tenant, contents.c.sha256.in_(text_hashes[at : at + SQL_BATCH])
+                        contents.c.tenant == tenant,
+                        contents.c.chunking == chunking,
+                        contents.c.sha256.in_(text_hashes[at : at + SQL_BATCH]),
                     )
                 ).scalars()
             }
@@ -153,18 +151,19 @@ class Catalog:
 
         Raises: KeyError when a text is not stored yet and a vector of it is not in `blobs`.
         """
-        c = write.connection
-        content_id = self._content(write, new, embedder, blobs)
-        scope_id = self._scope(c, new.tenant, new.collection, new.groups)
-        identity = document_id(new.tenant, new.collection, new.uri)
+        c, tenant = write.connection, new.cut.tenant
+        content_id = put_text(write, new.cut, embedder, blobs)
+        scope_id = self._scope(c, tenant, new.collection, new.groups)
+        identity = document_id(tenant, new.collection, new.uri)
         values = {
             "content_id": content_id,
             "scope_id": scope_id,
-            "title": new.title,
+            "title": new.cut.title,
             "file_sha256": new.file_sha256,
             "size_bytes": new.size_bytes,
             "media_type": new.media_type,
             "metadata": dict(new.metadata),
+            "given": dict(new.given),
             "ingested_at": datetime.now(UTC),
         }
         old = c.execute(_DOCUMENT, {"id": identity}).one_or_none()
@@ -172,7 +171,7 @@ class Catalog:
             row = {
                 "id": identity,
                 "uri": new.uri,
-                "tenant": new.tenant,
+                "tenant": tenant,
                 "collection": new.collection,
                 "version": 1,
             }
@@ -180,7 +179,7 @@ class Catalog:
             return "added"
         c.execute(update(documents).where(documents.c.id == identity).values(values | {"version": old.version + 1}))
         if old.content_id != content_id:
-            self._release(write, [old.content_id])
+            release(write, [old.content_id])
         return "updated"
 
     def remove(self, write: Write, identities: Sequence[str]) -> None:
@@ -193,53 +192,17 @@ class Catalog:
                 .all()
             )
             write.connection.execute(delete(documents).where(documents.c.id.in_(batch)))
-            self._release(write, held)
+            release(write, held)
 
-    def _content(self, write: Write, new: NewDocument, embedder: str, blobs: dict[str, bytes]) -> int:
-        c = write.connection
-        digest = new.sha256
-        stored = c.execute(_CONTENT_OF, {"tenant": new.tenant, "sha256": digest}).scalar_one_or_none()
-        if stored is not None:  # its scopes may change: have the indexes look again
-            c.execute(update(contents).where(contents.c.id == stored).values(generation=write.generation))
-            return stored
-        row = {"tenant": new.tenant, "sha256": digest, "text": new.text, "generation": write.generation}
-        content_id = c.execute(_ADD_CONTENT, row).inserted_primary_key[0]
-        hashes = [sha256(t) for t in new.embedding_texts()]
-        rows = [
-            {
-                "content_id": content_id,
-                "ordinal": n,
-                "start": p.start,
-                "end": p.end,
-                "heading_path": list(p.heading_path),
-                "text": new.text[p.start : p.end],
-                "text_sha256": digest,
-            }
-            for n, (p, digest) in enumerate(zip(new.pieces, hashes, strict=True))
-        ]
-        if rows:
-            c.execute(_ADD_CHUNKS, rows)
-            ids = c.execute(_CHUNKS_OF, {"content": content_id}).scalars()
-            c.execute(
-                _ADD_VECTORS,
-                [{"chunk_id": i, "embedder": embedder, "vector": blobs[d]} for i, d in zip(ids, hashes, strict=True)],
-            )
-        return content_id
+    def n_cut_otherwise(self, chunking: str) -> int:
+        """How many texts were cut by other settings than these."""
+        with self.database.read() as connection:
+            return n_cut_otherwise(connection, chunking)
 
-    def _release(self, write: Write, content_ids: Sequence[int]) -> None:
-        c = write.connection
-        for content_id in dict.fromkeys(content_ids):
-            if c.execute(select(exists().where(documents.c.content_id == content_id))).scalar():
-                c.execute(update(contents).where(contents.c.id == content_id).values(generation=write.generation))
-                continue
-            c.execute(
-                delete(vectors).where(
-                    vectors.c.chunk_id.in_(select(chunks.c.id).where(chunks.c.content_id == content_id))
-                )
-            )
-            c.execute(delete(chunks).where(chunks.c.content_id == content_id))
-            c.execute(delete(contents).where(contents.c.id == content_id))
-            c.execute(insert(tombstones).values(content_id=content_id, generation=write.generation))
+    def cut_otherwise(self, chunking: str, limit: int) -> list[StoredText]:
+        """Up to `limit` texts that were cut by other settings than these."""
+        with self.database.read() as connection:
+            return cut_otherwise(connection, chunking, limit)
 
     def _scope(self, c: Connection, tenant: str, collection: str, groups: Groups) -> int:
         names = sorted(groups) or [EVERYONE]

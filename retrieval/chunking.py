@@ -3,6 +3,7 @@
 Needs only a function that tells where tokens lie; knows nothing of models, documents or stores.
 """
 
+import hashlib
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +36,11 @@ class ChunkingConfig(BaseModel):
     """How much of a long paragraph the next chunk repeats: whole sentences, up to this many tokens."""
     min_tokens: int = Field(60, ge=0)
     """Smaller chunks join a neighbour where the two fit `max_tokens`."""
+
+    @property
+    def digest(self) -> str:
+        """Equal for settings that cut alike; kept with each text, so that a change of settings is noticed."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
     def _ordered(self) -> "ChunkingConfig":

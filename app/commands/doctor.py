@@ -16,10 +16,10 @@ SETTLES_WITHIN_S = 5
 
 @app.command(epilog="Example: assay doctor --json")
 def doctor(as_json: AsJson = False) -> None:
-    """Check that database, dense and lexical index hold the same chunks. Exit 4 when they do not."""
+    """Check that database, dense and lexical index hold the same chunks, cut by today's settings. Exit 4 when they disagree."""
     with opened() as assay:
         found = _settled_agreement(assay.keeper)
-        snapshot = assay.keeper.snapshot()
+        snapshot, n_cut_otherwise = assay.keeper.snapshot(), assay.n_cut_otherwise
     facts = {
         "agree": found.holds,
         "n_chunks": {
@@ -30,6 +30,7 @@ def doctor(as_json: AsJson = False) -> None:
         "snapshot": snapshot.id,
         "generation": snapshot.generation,
         "embedder": snapshot.embedder,
+        "n_texts_cut_by_other_settings": n_cut_otherwise,
     }
     if as_json:
         print_json(facts)
@@ -37,6 +38,8 @@ def doctor(as_json: AsJson = False) -> None:
         typer.echo("\n".join(f"{name}: {value}" for name, value in facts.items()))
         if not found.holds:
             typer.echo("They disagree. Rebuild the indexes with: assay reindex")
+        if n_cut_otherwise:
+            typer.echo("The chunking settings have changed since. Cut those texts anew with: assay reindex")
     raise typer.Exit(0 if found.holds else 4)
 
 

@@ -215,6 +215,24 @@ def test_a_change_of_metadata_alone_is_an_update_that_filters_follow(assay, fold
     assert found(assay, "apples", filters=year(2026)) == ["a.txt"]
 
 
+def test_metadata_that_is_no_longer_given_goes_and_what_the_file_itself_carries_stays(assay, folder):
+    mail = folder / "m.eml"
+    mail.write_text("From: Ada <ada@tern.example>\nSubject: Rates\n\nThe rate is four.")
+    ingested(assay, mail, metadata=(("status", "current"), ("year", 2026)))
+    assert ingested(assay, mail, metadata=(("status", "current"), ("year", 2026))) == {"m.eml": "unchanged"}
+    assert ingested(assay, mail, metadata=(("status", "current"),)) == {"m.eml": "updated"}
+    assert ingested(assay, mail) == {"m.eml": "updated"}
+    (stored,) = assay.documents(Principal())[0]
+    assert set(stored.metadata) == {"from"}
+    assert ingested(assay, mail) == {"m.eml": "unchanged"}
+
+
+def test_an_upload_without_its_metadata_loses_it(assay):
+    assay.add_document("note.txt", b"walnut oil", Placement(metadata=(("year", 2026),)))
+    document, event = assay.add_document("note.txt", b"walnut oil", Placement())
+    assert (event.status, document.metadata) == ("updated", {})
+
+
 def test_one_bad_file_costs_itself_alone_and_an_earlier_version_of_it_stays(assay, folder):
     ingested(assay, folder)
     (folder / "b.txt").write_bytes(b"")

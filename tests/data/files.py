@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from functools import cache
 
 WORDS = "The harbour master keeps the blue ledger."
 
@@ -143,6 +144,7 @@ def eml(text: str = WORDS) -> bytes:
     ).encode()
 
 
+@cache  # some formats hold the time, and so have another length now and then
 def every_format() -> dict[str, bytes]:
     html = f"<html><head><title>Harbours</title></head><body><h1>Duties</h1><p>{WORDS}</p></body></html>"
     return {

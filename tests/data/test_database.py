@@ -6,9 +6,9 @@ import threading
 import pytest
 from sqlalchemy import func, insert, select
 
-from data.database import Database
+from data.database import MIGRATIONS, Database
 from data.errors import InfrastructureError
-from data.tables import metadata, scopes, state
+from data.tables import contents, metadata, scopes, state
 from tests.running_server import clean_environment
 
 
@@ -76,6 +76,25 @@ def test_the_migrations_make_exactly_the_schema_of_the_tables(database):
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    with database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_database_of_an_earlier_version_keeps_its_rows_and_gets_the_schema_of_today(database):
+    from alembic import command
+    from alembic.autogenerate import compare_metadata
+    from alembic.config import Config
+    from alembic.migration import MigrationContext
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = database.url
+    command.downgrade(config, "0002")
+    with database.append() as connection:
+        connection.exec_driver_sql("insert into contents (tenant, sha256, text, generation) values ('t', 's', 'x', 0)")
+    database.migrate()
+    with database.read() as connection:
+        assert connection.execute(select(contents.c.text, contents.c.chunking)).all() == [("x", "")]
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 

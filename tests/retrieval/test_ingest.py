@@ -1,15 +1,19 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from data.errors import InfrastructureError, RefusedDocument
+from retrieval.chunking import ChunkingConfig
 from retrieval.config import IngestConfig
 from retrieval.embedding import HashingEmbedder
 from retrieval.ingest import Destination, Ingester, IngestEvent, embed_missing
 from tests.retrieval.conftest import source
 
 TO = Destination("default", "c")
+SHORT = ChunkingConfig(max_tokens=16, overlap_tokens=0, min_tokens=0)
+LONG = " ".join(f"word{n}" for n in range(90))
 
 
 def ingester(library, **config) -> Ingester:
@@ -84,18 +88,57 @@ def test_a_change_of_model_during_an_ingest_stops_it_and_stores_no_mixture(libra
     assert library.catalog.uris("default", "c", "") == {}
 
 
-def test_unchanged_means_same_bytes_same_groups_and_the_given_metadata(library):
+def test_unchanged_means_same_bytes_same_groups_the_same_given_metadata_and_the_same_cutting(library):
     ours = ingester(library)
-    given = source("a", "alpha", ["x"], {"year": 2026, "from": "the mail itself"})
-    list(ours.run([given], TO))
-    groups, digest = frozenset({"x"}), given.file_sha256
-    assert ours.is_unchanged(TO, "a", digest, groups, {"year": 2026})
-    assert ours.is_unchanged(TO, "a", digest, groups, {})
+    metadata = {"year": 2026, "from": "the mail itself"}
+    stored = replace(source("a", "alpha", ["x"], metadata), given={"year": 2026})
+    list(ours.run([stored], TO))
+    groups, digest, year = frozenset({"x"}), stored.file_sha256, {"year": 2026}
+    assert ours.is_unchanged(TO, "a", digest, groups, year)
+    assert not ours.is_unchanged(TO, "a", digest, groups, {})
     assert not ours.is_unchanged(TO, "a", digest, groups, {"year": 2025})
-    assert not ours.is_unchanged(TO, "a", digest, frozenset({"y"}), {})
-    assert not ours.is_unchanged(TO, "a", "0" * 64, groups, {})
-    assert not ours.is_unchanged(TO, "b", digest, groups, {})
-    assert not ours.is_unchanged(Destination("default", "other"), "a", digest, groups, {})
+    assert not ours.is_unchanged(TO, "a", digest, frozenset({"y"}), year)
+    assert not ours.is_unchanged(TO, "a", "0" * 64, groups, year)
+    assert not ours.is_unchanged(TO, "b", digest, groups, year)
+    assert not ours.is_unchanged(Destination("default", "other"), "a", digest, groups, year)
+    assert not ingester(library, chunking=SHORT).is_unchanged(TO, "a", digest, groups, year)
+
+
+def test_an_ingest_with_other_chunking_settings_cuts_the_text_of_every_source_anew(library):
+    list(ingester(library).run([source("a", LONG), source("b", LONG)], TO))
+    library.keeper.catch_up()
+    (event,) = ingester(library, chunking=SHORT).run([source("a", LONG)], TO)
+    library.keeper.catch_up()
+    assert (event.status, event.n_chunks) == ("updated", library.catalog.feed.n_chunks())
+    assert event.n_chunks > 4
+    assert {s.uri for s in library.search("word17").hits[0].sources} == {"a", "b"}
+    assert library.keeper.agreement().holds
+
+
+def test_stored_texts_are_cut_anew_in_steps_that_resume(library):
+    texts = {f"d{n}": f"topic{n} " + LONG for n in range(40)}
+    list(ingester(library).run([source(uri, text) for uri, text in texts.items()], TO))
+    short = ingester(library, chunking=SHORT)
+    assert short.n_cut_otherwise == 40
+    steps = short.recut()
+    assert next(steps) == 32
+    steps.close()
+    assert list(short.recut()) == [8]
+    assert (short.n_cut_otherwise, ingester(library).n_cut_otherwise) == (0, 40)
+    library.keeper.catch_up()
+    assert library.found("topic7")[0] == "d7"
+    assert max(len(hit.chunk.text.split()) for hit in library.search("word17").hits) <= 16
+    assert library.keeper.agreement().holds
+
+
+def test_chunks_that_stay_the_same_are_not_embedded_when_a_text_is_cut_anew(library):
+    list(ingester(library).run([source("short", "few words"), source("long", LONG)], TO))
+    embedded: list[str] = []
+    embed = library.embedder.embed
+    library.embedder.embed = lambda texts, kind="document": embedded.extend(texts) or embed(texts, kind=kind)
+    list(ingester(library, chunking=SHORT).recut())
+    assert embedded
+    assert not any("few words" in text for text in embedded)
 
 
 def test_vectors_of_a_second_model_are_made_beside_the_first_and_resume(library):

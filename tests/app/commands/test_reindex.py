@@ -28,6 +28,21 @@ def test_a_model_that_is_not_there_is_named_and_changes_nothing(run, tmp_path):
     assert run("doctor", "--json").json["embedder"] == embedder
 
 
+def test_changed_chunking_settings_are_told_by_doctor_and_mended_by_reindexing(run, monkeypatch):
+    monkeypatch.setenv("ASSAY_INGEST__CHUNKING__MAX_TOKENS", "16")
+    monkeypatch.setenv("ASSAY_INGEST__CHUNKING__OVERLAP_TOKENS", "0")
+    monkeypatch.setenv("ASSAY_INGEST__CHUNKING__MIN_TOKENS", "0")
+    before = run("doctor", "--json").json
+    assert before["n_texts_cut_by_other_settings"] == 2
+    told = run("doctor")
+    assert (told.code, "Cut those texts anew with: assay reindex" in told.out) == (0, True)
+    assert run("reindex").code == 0
+    after = run("doctor", "--json").json
+    assert (after["agree"], after["n_texts_cut_by_other_settings"]) == (True, 0)
+    assert after["n_chunks"]["database"] > before["n_chunks"]["database"]
+    assert len(run("search", "parental leave", "--json").json["hits"]) > 2
+
+
 def test_choosing_the_model_that_is_active_embeds_nothing(run):
     out = run("reindex", "--embedder", "default")
     assert out.code == 0
