@@ -23,7 +23,8 @@ from langgraph.pregel import Pregel
 from app import receipts
 from app.conversations import REWRITE, Turn, carried_over, rewritten_by
 from app.generation import Fenced, fenced
-from app.grounding import UNKNOWN, Grounder, TextOf, cite, ground, is_true, sentences_of_stream
+from app.grounding import UNKNOWN, Grounder, TextOf, ground, sentences_of_stream
+from app.quoting import is_told, quotes
 from app.screening import ScreeningConfig, screen_hits, screen_question
 from data.errors import ModelUnavailable
 from data.records import (
@@ -38,6 +39,7 @@ from data.records import (
     Sentence,
     Support,
     Usage,
+    Withheld,
 )
 from prompts.registry import Prompt, load_prompt
 from serving.llm import Generator, Reply
@@ -63,6 +65,12 @@ class Ask:
     """The release that was chosen to answer, for the receipt."""
     is_shadow: bool = False
     """Measured and thrown away: leaves no receipt."""
+    stopped: threading.Event = field(default_factory=threading.Event, compare=False)
+    """Set when nobody waits for the answer any more, by whichever thread learns of it."""
+
+
+class NobodyWaits(Exception):
+    """Ends the graph in the middle of a step."""
 
 
 @dataclass(frozen=True)
@@ -88,17 +96,17 @@ class RagParts:
 class State(TypedDict, total=False):
     """`turns` is what a conversation keeps; everything else lives for one question.
 
-    `seen` are the hits as the answerer may see them, `stopped` tells that nobody reads the events any more, `events` are kept
-    until a step ends where no model writes.
+    `seen` are the hits as the answerer may see them, `withheld` is what it may not; `events` are kept until a step ends where no
+    model writes.
     """
 
     turns: list[Turn]
     ask: Annotated[Ask, UntrackedValue]
     search_text: Annotated[str, UntrackedValue]
     result: Annotated[SearchResult, UntrackedValue]
-    stopped: Annotated[threading.Event, UntrackedValue]
     events: Annotated[deque[AnswerEvent], UntrackedValue]
     seen: Annotated[tuple[Hit, ...], UntrackedValue]
+    withheld: Annotated[tuple[Withheld, ...], UntrackedValue]
     rewriter: Annotated[str, UntrackedValue]
     said: Annotated[Iterator[Any], UntrackedValue]
     draft: Annotated[Draft, UntrackedValue]
@@ -119,8 +127,11 @@ class Rag:
         self._conversing = _graph(parts).compile(checkpointer=parts.checkpointer) if parts.checkpointer else None
 
     def stream(self, ask: Ask) -> Iterator[AnswerEvent]:
-        """Yield events as they happen, `final` last, when all is stored. Closing the iterator stops the work."""
-        state: State = {"ask": ask, "stopped": threading.Event()}
+        """Yield events as they happen, `final` last, when all is stored.
+
+        Closing the iterator stops the work, and so does setting `ask.stopped`, even in the middle of a step.
+        """
+        state: State = {"ask": ask}
         graph, config = self._single, {}
         if ask.query.conversation_id and self._conversing is not None:
             graph, config = self._conversing, {"configurable": {"thread_id": receipts.thread_id(ask.query)}}
@@ -138,10 +149,18 @@ class Rag:
                     final = event
                 else:
                     yield event
+        except NobodyWaits:
+            return
         finally:  # told before `close()`, which waits for the step at work
-            state["stopped"].set()
+            ask.stopped.set()
             events.close()
         yield final
+
+    def warm_up(self) -> None:
+        """Have everything loaded that a first question would wait for: answers one that nobody asked and that finds nothing."""
+        nobody = Query(text="Is it ready?", principal=Principal(tenant="", subject=""))
+        for _ in self.stream(Ask(nobody, extractive=True, is_shadow=True)):
+            pass
 
     def forget(self, thread: str) -> None:
         """Drop a conversation, given by its `thread_id`."""
@@ -210,7 +229,8 @@ def _rewrite(state: State, parts: RagParts) -> State:
     generator = None if state["ask"].extractive else _generator(state, parts)
     if generator is not None:
         try:
-            if stands_alone := rewritten_by(generator.complete, question, turns):
+            complete = partial(generator.complete, stopped=state["ask"].stopped)
+            if stands_alone := rewritten_by(complete, question, turns):
                 return {"search_text": stands_alone, "rewriter": load_prompt(REWRITE).ref}
         except ModelUnavailable as error:
             log.warning("rewrite.fallback", model=generator.name, reason=str(error)[:200])
@@ -228,10 +248,10 @@ def _rerank(state: State, parts: RagParts) -> State:
     hits = parts.rerank(state["search_text"], result.hits, state["ask"].query.k)
     result = result.model_copy(update={"hits": hits})
     _emit(state, AnswerEvent(type=EventType.RETRIEVAL, result=result))
-    seen, flags = screen_hits(hits, parts.screening)
-    for flag in flags:
-        log.info("screen.withheld", chunk=flag.chunk_id, start=flag.start, end=flag.end, reason=flag.reason)
-    return {"result": result, "seen": seen}
+    seen, withheld = screen_hits(hits, parts.screening)
+    for stretch in withheld:
+        log.info("screen.withheld", **stretch.model_dump())
+    return {"result": result, "seen": seen, "withheld": withheld}
 
 
 def _answer(state: State, parts: RagParts) -> State:
@@ -242,14 +262,15 @@ def _answer(state: State, parts: RagParts) -> State:
     prompt, reply = parts.prompt(), Reply()
     given: Fenced = fenced(state["seen"])
     messages = prompt.render(fence=given.fence, sources=given.text, question=state["search_text"])
-    pieces = _until(state["stopped"], generator.stream(messages, reply))
+    stopped = state["ask"].stopped
+    pieces = _until(stopped, generator.stream(messages, reply, stopped))
     return {"said": sentences_of_stream(pieces), "reply": reply}
 
 
 def _ground(state: State, parts: RagParts) -> State:
     text_of = parts.text_of(state["ask"].query.principal)
     if "said" not in state:
-        return {"sentences": _released(state, _extracted(state["draft"], text_of)), "dropped": 0}
+        return {"sentences": _released(state, quotes(state["draft"], text_of)), "dropped": 0}
     released: list[Sentence] = []
     dropped, needs_proof = 0, state["ask"].strict
     try:
@@ -266,9 +287,9 @@ def _ground(state: State, parts: RagParts) -> State:
     except ModelUnavailable as error:
         name = _generator(state, parts).name
         log.warning("answer.fallback", model=name, reason=str(error)[:200])
-        quoted = _extracted(parts.reader.answer(state["search_text"], state["seen"]), text_of)
+        quoted = quotes(parts.reader.answer(state["search_text"], state["seen"]), text_of)
         said = list(released)
-        released += _released(state, [s for s in quoted if not _is_told(s, said)])
+        released += _released(state, [s for s in quoted if not is_told(s, said)])
         return {"sentences": released, "dropped": dropped, "fallback_from": name, "n_written": len(said)}
     return {"sentences": released, "dropped": dropped, "n_written": len(released)}
 
@@ -293,6 +314,7 @@ def _answer_of(state: State, parts: RagParts) -> Answer:
         model=_generator(state, parts).name if by_model else parts.reader.name,
         fallback_from=state.get("fallback_from", ""),
         dropped_citations=state["dropped"],
+        withheld=state["withheld"],
         usage=state["reply"].usage if "reply" in state else Usage(),
         timings_ms=state["timings"],
         receipt_id=receipts.new_id(),
@@ -333,23 +355,6 @@ def _generator(state: State, parts: RagParts) -> Generator | None:
     return state["ask"].generator or parts.generator
 
 
-def _extracted(draft: Draft, text_of: TextOf) -> list[Sentence]:
-    """Quotes are their own proof; each is checked against the stored text all the same."""
-    out = []
-    for extract in draft.extracts:
-        citation = cite(extract.hit, extract.start, extract.end, support=1.0)
-        if is_true(citation, text_of):
-            out.append(Sentence(text=_plain(extract.text), citations=(citation,), support=Support.SUPPORTED))
-    return out
-
-
-def _plain(text: str) -> str:
-    """A quoted sentence or table row as running text."""
-    cells = [cell.strip() for cell in text.strip().strip("|").split("|")]
-    joined = ", ".join(cell for cell in cells if cell) if text.lstrip().startswith("|") else text
-    return " ".join(joined.split())
-
-
 def _released(state: State, sentences: list[Sentence]) -> list[Sentence]:
     for sentence in sentences:
         _emit(state, AnswerEvent(type=EventType.MESSAGE, sentence=sentence))
@@ -358,21 +363,15 @@ def _released(state: State, sentences: list[Sentence]) -> list[Sentence]:
     return sentences
 
 
-def _is_told(quoted: Sentence, said: list[Sentence]) -> bool:
-    """Whether a sentence already cites what is quoted."""
-    known = [citation for sentence in said for citation in sentence.citations]
-    return any(
-        k.document_id == c.document_id and k.start < c.end and c.start < k.end for k in known for c in quoted.citations
-    )
-
-
 def _until(stopped: threading.Event, pieces: Iterator[str]) -> Iterator[str]:
-    """The pieces until somebody says stop; then the model is told to stop as well."""
+    """The pieces until somebody says stop; then the model is told to stop as well. Raises: NobodyWaits."""
     with closing(pieces):
         for piece in pieces:
             if stopped.is_set():
-                return
+                break
             yield piece
+    if stopped.is_set():
+        raise NobodyWaits
 
 
 def _why_unknown(state: State) -> str:

@@ -64,6 +64,7 @@ class Difference(BaseModel):
         "search",
         "snapshot",
         "retrieval",
+        "screening",
         "prompt",
         "model",
         "adapter",
@@ -88,6 +89,8 @@ def seal(receipt: Receipt) -> Receipt:
 def digest(receipt: Receipt) -> str:
     body = receipt.model_dump(mode="json", exclude={"sha256"})
     _sort_groups(body)
+    if not body["answer"]["withheld"]:  # as receipts were that knew no such field
+        del body["answer"]["withheld"]
     return _sha256(json.dumps(_plain_numbers(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False))
 
 
@@ -126,6 +129,9 @@ def verify(receipt: Receipt, texts: Mapping[str, str] | None = None) -> Verifica
     ]
     for n, citation in enumerate(citations(receipt.answer), 1):
         checks += _citation_checks(f"citation {n}", citation, receipt)
+    for n, stretch in enumerate(receipt.answer.withheld, 1):
+        inside = _is_retrieved(receipt, stretch.chunk_id, stretch.start, stretch.end)
+        checks.append(Check(what=f"withheld {n}: lies in a retrieved chunk", ok=inside, detail=stretch.chunk_id))
     for identity, text in (texts or {}).items():
         checks += _text_checks(identity, text, receipt)
     return Verification(checks=tuple(checks))
@@ -134,18 +140,18 @@ def verify(receipt: Receipt, texts: Mapping[str, str] | None = None) -> Verifica
 def _citation_checks(name: str, c: Citation, receipt: Receipt) -> list[Check]:
     if c.quote == ERASED:
         return [Check(what=name, ok=True, detail="its document was erased")]
-    inside = any(
-        hit.chunk_id == c.chunk_id
-        and hit.start <= c.start
-        and c.end <= hit.end
-        and document_of(c.chunk_id) == c.document_id
-        for hit in receipt.hits
-    )
+    inside = _is_retrieved(receipt, c.chunk_id, c.start, c.end) and document_of(c.chunk_id) == c.document_id
+    shown = not any(w.chunk_id == c.chunk_id and w.start < c.end and c.start < w.end for w in receipt.answer.withheld)
     return [
         Check(what=f"{name}: hash of quote", ok=_sha256(c.quote) == c.quote_sha256),
         Check(what=f"{name}: offsets fit the quote", ok=c.start >= 0 and c.end - c.start == len(c.quote) > 0),
         Check(what=f"{name}: lies in a retrieved chunk", ok=inside, detail=c.chunk_id),
+        Check(what=f"{name}: was not withheld", ok=shown),
     ]
+
+
+def _is_retrieved(receipt: Receipt, chunk_id: str, start: int, end: int) -> bool:
+    return any(hit.chunk_id == chunk_id and hit.start <= start and end <= hit.end for hit in receipt.hits)
 
 
 def _text_checks(identity: str, text: str, receipt: Receipt) -> list[Check]:
@@ -213,6 +219,7 @@ def blame(a: Receipt, b: Receipt) -> list[Difference]:
         "search": (_search(a), _search(b)),
         "snapshot": (a.snapshot_id, b.snapshot_id),
         "retrieval": (_retrieved(a), _retrieved(b)),
+        "screening": (_withheld(a), _withheld(b)),
         "prompt": (f"{a.prompt} {a.prompt_sha256[:12]}".strip(), f"{b.prompt} {b.prompt_sha256[:12]}".strip()),
         "model": (f"{a.model} {a.model_digest[:12]}".strip(), f"{b.model} {b.model_digest[:12]}".strip()),
         "adapter": (a.adapter, b.adapter),
@@ -347,6 +354,10 @@ def _access(p: Principal) -> list[Any]:
 
 def _retrieved(r: Receipt) -> list[Any]:
     return [[hit.chunk_id, hit.text_sha256[:12], hit.score] for hit in r.hits]
+
+
+def _withheld(r: Receipt) -> list[Any]:
+    return [[w.chunk_id, w.start, w.end, w.reason] for w in r.answer.withheld]
 
 
 def _search(r: Receipt) -> dict[str, Any]:

@@ -142,7 +142,7 @@ class AnswerRollout:
             return
         route = ask.route
         name = f"{route.name}@{route.shadow.version}"
-        shadow = replace(ask, generator=self._generators.of(name), is_shadow=True)
+        shadow = replace(ask, generator=self._generators.of(name), is_shadow=True, stopped=threading.Event())
 
         def work() -> None:
             try:

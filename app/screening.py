@@ -1,12 +1,11 @@
 """Screens what comes in: questions by policy, retrieved text for orders to the model. Rules are data; a trained screen comes later.
 
-What is flagged is blanked for the answerer, length and offsets kept, and named in the log. Retrieval still shows it: it is
-the reader's document.
+What is flagged is blanked for the answerer, length and offsets kept, and named in the log and in the receipt. Retrieval still
+shows it: it is the reader's document.
 """
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -15,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from data.errors import InvalidInput
-from data.records import Hit
+from data.records import Hit, Withheld
 from data.redaction import personal_data, redacted
 from data.sentences import sentence_spans
 
@@ -36,16 +35,6 @@ class ScreeningConfig(BaseModel):
     """What happens to a question that tries to give the model new instructions."""
     chunks: Literal["withhold", "allow"] = "withhold"
     """Whether what gives orders in retrieved chunks is kept from the answerer."""
-
-
-@dataclass(frozen=True)
-class Flag:
-    """Where an order was found: `document.text[start:end]`."""
-
-    chunk_id: str
-    start: int
-    end: int
-    reason: str
 
 
 def screen_question(question: str, config: ScreeningConfig) -> str:
@@ -73,14 +62,14 @@ def screen_question(question: str, config: ScreeningConfig) -> str:
     return redacted(question)
 
 
-def screen_hits(hits: tuple[Hit, ...], config: ScreeningConfig) -> tuple[tuple[Hit, ...], tuple[Flag, ...]]:
+def screen_hits(hits: tuple[Hit, ...], config: ScreeningConfig) -> tuple[tuple[Hit, ...], tuple[Withheld, ...]]:
     """Return the hits as the answerer may see them, and what was blanked in them."""
     if config.chunks == "allow":
         return hits, ()
-    flags = tuple(flag for hit in hits for flag in _flags(hit))
-    if not flags:
+    found = tuple(stretch for hit in hits for stretch in _orders(hit))
+    if not found:
         return hits, ()
-    return tuple(_blanked(hit, [f for f in flags if f.chunk_id == hit.chunk.id]) for hit in hits), flags
+    return tuple(_blanked(hit, [w for w in found if w.chunk_id == hit.chunk.id]) for hit in hits), found
 
 
 def injected(text: str) -> str:
@@ -88,7 +77,7 @@ def injected(text: str) -> str:
     return _reason(text, "orders")
 
 
-def _flags(hit: Hit) -> list[Flag]:
+def _orders(hit: Hit) -> list[Withheld]:
     """The paragraphs that give orders, and suspicious sentences anywhere else in the same chunk."""
     text, at = hit.chunk.text, hit.chunk.start
     if not (reason := injected(text)):
@@ -96,17 +85,17 @@ def _flags(hit: Hit) -> list[Flag]:
     paragraphs = [m.span() for m in PARAGRAPH.finditer(text)]
     found = [(s, e, why) for s, e in paragraphs if (why := injected(text[s:e]))]
     if not found:  # the order runs over several paragraphs: none of the chunk is safe
-        return [Flag(hit.chunk.id, at, hit.chunk.end, reason)]
+        return [Withheld(chunk_id=hit.chunk.id, start=at, end=hit.chunk.end, reason=reason)]
     for s, e in (span for span in paragraphs if not any(span == (f, t) for f, t, _ in found)):
         spans = sentence_spans(text, s, e)
         found += [(f, t, why) for f, t in spans if (why := _reason(text[f:t], "accomplices"))]
-    return [Flag(hit.chunk.id, at + s, at + e, why) for s, e, why in sorted(found)]
+    return [Withheld(chunk_id=hit.chunk.id, start=at + s, end=at + e, reason=why) for s, e, why in sorted(found)]
 
 
-def _blanked(hit: Hit, flags: list[Flag]) -> Hit:
+def _blanked(hit: Hit, withheld: list[Withheld]) -> Hit:
     text = hit.chunk.text
-    for flag in flags:
-        start, end = flag.start - hit.chunk.start, flag.end - hit.chunk.start
+    for stretch in withheld:
+        start, end = stretch.start - hit.chunk.start, stretch.end - hit.chunk.start
         text = text[:start] + " " * (end - start) + text[end:]
     return hit.model_copy(update={"chunk": hit.chunk.model_copy(update={"text": text})})
 

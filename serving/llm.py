@@ -1,5 +1,6 @@
 """A generating model behind LangChain's chat interface: any OpenAI-compatible URL, or a local Hugging Face model."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -13,6 +14,7 @@ from data.errors import MissingExtra, ModelUnavailable
 from data.records import Usage
 from serving.breaker import CircuitBreaker
 from serving.config_llm import LLMConfig
+from serving.interruptible import until_stopped
 
 CONNECT_S = 5.0
 ROLES = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
@@ -37,12 +39,18 @@ class Generator:
         self._config = config
         self._now = now
 
-    def stream(self, messages: Sequence[tuple[str, str]], reply: Reply) -> Iterator[str]:
-        """Yield text as it comes; closing the iterator stops the model. Raises: ModelUnavailable, at once while it rests."""
+    def stream(
+        self, messages: Sequence[tuple[str, str]], reply: Reply, stopped: threading.Event | None = None
+    ) -> Iterator[str]:
+        """Yield text as it comes. Raises: ModelUnavailable, at once while it rests.
+
+        Closing the iterator stops the model; so does another thread that sets `stopped`, even while a server says nothing.
+        """
+        stopped = stopped or threading.Event()
         if not self.breaker.allows():
             raise ModelUnavailable(f"The model {self.name} failed repeatedly and is left alone for a while.")
         try:
-            yield from self._pieces(messages, reply)
+            yield from self._pieces(messages, reply, stopped)
         except GeneratorExit:
             self.breaker.abandoned()
             raise
@@ -52,21 +60,29 @@ class Generator:
                 f"The model {self.name} failed: {type(error).__name__}: {self._told(error)}.",
                 next_step="Check that its server runs and that ASSAY_LLM__BASE_URL, __MODEL and __API_KEY are right.",
             ) from error
-        self.breaker.succeeded()
+        if stopped.is_set():
+            self.breaker.abandoned()
+        else:
+            self.breaker.succeeded()
 
-    def complete(self, messages: Sequence[tuple[str, str]]) -> str:
-        return "".join(self.stream(messages, Reply())).strip()
+    def complete(self, messages: Sequence[tuple[str, str]], stopped: threading.Event | None = None) -> str:
+        return "".join(self.stream(messages, Reply(), stopped)).strip()
 
-    def _pieces(self, messages: Sequence[tuple[str, str]], reply: Reply) -> Iterator[str]:
+    def _pieces(self, messages: Sequence[tuple[str, str]], reply: Reply, stopped: threading.Event) -> Iterator[str]:
         deadline = self._now() + self._config.timeout_s
         asked = [ROLES[role](text) for role, text in messages]
-        with closing(self._model.stream(asked)) as chunks:
+        with closing(self._chunks(asked, stopped)) as chunks:
             for chunk in chunks:
                 reply.usage = _used(reply.usage, chunk)
                 if chunk.text:
                     yield str(chunk.text)
                 if self._now() > deadline:
                     raise TimeoutError(f"the reply took longer than {self._config.timeout_s:g} s")
+
+    def _chunks(self, asked: list[BaseMessage], stopped: threading.Event) -> Iterator[BaseMessage]:
+        if self._config.base_url:  # a server may say nothing for as long as it likes
+            return until_stopped(lambda: self._model.astream(asked), stopped)
+        return self._model.stream(asked)
 
     def _told(self, error: Exception) -> str:
         """The error's words, without the key that some servers repeat."""
@@ -91,6 +107,8 @@ def _over_http(config: LLMConfig) -> BaseChatModel:
         temperature=config.temperature,
         seed=config.seed,
         stream_usage=True,
+        # a connection an answer: what is kept alive would be closed by an event loop that may be busy elsewhere by then
+        http_async_client=httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), follow_redirects=True),
         max_retries=0,  # the extractive answer stands in at once; asking twice would double the wait
     )
 

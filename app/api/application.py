@@ -7,6 +7,7 @@ from functools import partial
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
@@ -21,6 +22,7 @@ from app.api.tools import ToolsEndpoint
 from app.errors import ErrorBody, http_error
 from app.telemetry import request_spans
 from app.web import pages
+from app.web.rendering import error_page
 from data.errors import AssayError
 
 ROUTERS = (
@@ -94,5 +96,13 @@ def _described(app: FastAPI) -> dict:
     return app.openapi_schema
 
 
-async def _answer_error(_: Request, error: Exception) -> Response:
+async def _answer_error(request: Request, error: Exception) -> Response:
+    if _is_lost_reader(request):
+        return error_page(request, error)
     return error_reply(http_error(error))
+
+
+def _is_lost_reader(request: Request) -> bool:
+    """Whether a browser shows a person the answer to a path that there is not; what routes answer is up to them."""
+    is_served = isinstance(request.scope.get("route"), APIRoute) or request.url.path.startswith("/v1/")
+    return request.method in ("GET", "HEAD") and not is_served and "text/html" in request.headers.get("accept", "")

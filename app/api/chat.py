@@ -1,5 +1,6 @@
 """`POST /v1/chat/completions`: ask a question, get sentences with their proof."""
 
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -32,7 +33,7 @@ async def chat_completions(body: ChatRequest, request: Request, principal: Reade
     route = _route(body, principal, served)
     if body.stream:
         frames = ChatFrames(body.model, includes_usage=body.includes_usage)
-        response = AnswerStream(served, Steps(served.workers, _ask(body, principal, served, route)), frames)
+        response = AnswerStream(served, _steps(body, principal, served, route), frames)
         response.headers.update(headers(route))
         return response
     answer, snapshot_id = await answered(body, request, principal, served, route)
@@ -43,7 +44,7 @@ async def answered(
     body: ChatRequest, request: Request, principal: Principal, served: Service, route: Route | None = None
 ) -> tuple[Answer, str]:
     """The whole answer and the snapshot it came from. The work stops when the client goes away."""
-    steps = Steps(served.workers, _ask(body, principal, served, route))
+    steps = _steps(body, principal, served, route)
     return await until_disconnect(request.receive, _collect(served, steps))
 
 
@@ -59,9 +60,14 @@ def _named(body: ChatRequest) -> str:
     return "" if body.model == DEFAULT_MODEL else body.model
 
 
+def _steps(body: ChatRequest, principal: Principal, served: Service, route: Route | None) -> Steps[AnswerEvent]:
+    stopped = threading.Event()
+    return Steps(served.workers, partial(_ask(body, principal, served, route), stopped=stopped), stopped)
+
+
 def _ask(
     body: ChatRequest, principal: Principal, served: Service, route: Route | None
-) -> Callable[[], Iterator[AnswerEvent]]:
+) -> Callable[..., Iterator[AnswerEvent]]:
     """The call that answers. Raises: InvalidInput, NotFound for an unknown model."""
     if body.model not in served.models:
         raise ModelNotFound(f"There is no model {body.model!r}.", next_step=f"Use one of: {', '.join(served.models)}.")

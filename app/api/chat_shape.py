@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from app.api.wire import Filters, Hits, Identifier, Name, OpenRequest, Text
-from data.records import Answer, Citation, SearchMode, Usage
+from data.records import Answer, Citation, SearchMode, Usage, Withheld
 
 
 class TextPart(BaseModel):
@@ -110,6 +110,8 @@ class Proof(BaseModel):
     abstain_reason: str
     fallback_from: str
     dropped_citations: int
+    withheld: list[Withheld]
+    """What of the retrieved chunks was kept from the answerer because it gives orders to a machine."""
     sentences: list[dict[str, Any]]
     timings_ms: dict[str, float]
 
@@ -148,6 +150,7 @@ def proof(answer: Answer, snapshot_id: str) -> dict[str, Any]:
         "abstain_reason": answer.abstain_reason,
         "fallback_from": answer.fallback_from,
         "dropped_citations": answer.dropped_citations,
+        "withheld": [stretch.model_dump() for stretch in answer.withheld],
         "sentences": [
             {"start_index": start, "end_index": end, "support": sentence.support}
             for sentence, (start, end) in zip(answer.sentences, spans, strict=True)

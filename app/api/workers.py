@@ -5,6 +5,7 @@ A place is held until the work has really ended, so abandoned requests cannot pi
 
 import asyncio
 import contextvars
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
@@ -104,15 +105,17 @@ def deadline_exceeded(timeout_s: float) -> DeadlineExceeded:
 class Steps(Generic[T]):
     """A generator advanced one step at a time on threads, which the event loop may stop at any moment.
 
-    `begin` makes the generator; it runs on a thread with the first step.
+    `begin` makes the generator; it runs on a thread with the first step. `stopped` reaches a step at work that looks at it.
     """
 
-    def __init__(self, workers: Workers, begin: Callable[[], Iterator[T]]) -> None:
+    def __init__(
+        self, workers: Workers, begin: Callable[[], Iterator[T]], stopped: threading.Event | None = None
+    ) -> None:
         self._workers = workers
         self._begin = begin
         self._iterator: Iterator[T] | None = None
         self._running: asyncio.Future[T | object] | None = None
-        self._stopped = False
+        self._stopped = stopped or threading.Event()
 
     def next(self) -> "asyncio.Future[T | object]":
         """Start the next step; its result is an item, or `NOTHING_LEFT`."""
@@ -126,14 +129,14 @@ class Steps(Generic[T]):
 
     def stop(self, then: Callable[[], None]) -> None:
         """Close the generator as soon as no step runs, then call `then` in the event loop. Never blocks."""
-        self._stopped = True
+        self._stopped.set()
         if self._running is None or self._running.done():
             self._close(then)
         else:
             self._running.add_done_callback(lambda _: self._close(then))
 
     def _step(self) -> T | object:
-        if self._stopped:
+        if self._stopped.is_set():
             return NOTHING_LEFT
         if self._iterator is None:
             self._iterator = iter(self._begin())

@@ -11,7 +11,9 @@ from pydantic import Field
 from app.receipts import verify
 from data.errors import InvalidInput
 from data.records import EventType, Principal, Support
+from serving.config_llm import LLMConfig
 from tests.app.answering_product import ASKER, LEAVE, TEA, answer, events, product, put, with_model
+from tests.serving.fake_openai import fake_openai
 
 QUESTION = "How many weeks of parental leave may parents take?"
 FULL_PAY = "Parents may take twenty-two weeks of parental leave at full pay."
@@ -245,6 +247,27 @@ def test_closing_the_iterator_stops_the_model_and_leaves_no_receipt(assay):
     assert threading.active_count() < 20
 
 
+@pytest.mark.parametrize("hangs_after", [0, 1])
+def test_a_hanging_model_server_holds_no_answer_that_nobody_waits_for(tmp_path, hangs_after):
+    says = (f"{FULL_PAY} [1] The leave may ", "be split.")
+    stopped, types = threading.Event(), [EventType.RETRIEVAL, EventType.MESSAGE, EventType.CITATION]
+    with (
+        fake_openai(says=says, hangs_after=hangs_after) as server,
+        product(tmp_path, llm=LLMConfig(model="tiny", base_url=server.url, timeout_s=60)) as assay,
+    ):
+        put(assay, "leave.md", LEAVE)
+        threading.Timer(1, stopped.set).start()
+        began = time.monotonic()
+        came = list(assay.ask(QUESTION, principal=ASKER, conversation_id="c1", stopped=stopped))
+        assert time.monotonic() - began < 5
+        assert server.left.wait(2)
+        assert [e.type for e in came] == types[: 1 + 2 * hangs_after]
+        with assay.stores.database.read() as connection:
+            assert connection.exec_driver_sql("select count(*) from receipts").scalar() == 0
+        found = answer(assay, "And for part-timers?", conversation_id="c1", model="assay-extractive")
+        assert assay.receipt(found.receipt_id, ASKER).search_text == "And for part-timers?"
+
+
 def test_links_and_markup_of_a_model_never_reach_the_reader(assay):
     with_model(
         assay,
@@ -256,6 +279,15 @@ def test_links_and_markup_of_a_model_never_reach_the_reader(assay):
     assert "evil" not in found.text
     assert "<" not in found.text
     assert cited(found) == [FULL_PAY]
+
+
+def test_warming_up_leaves_no_trace_and_asks_no_model(assay):
+    writer = model("A pony [1].")
+    with_model(assay, writer)
+    assay.rag.warm_up()
+    assert writer.asked == []
+    with assay.stores.database.read() as connection:
+        assert connection.exec_driver_sql("select count(*) from receipts").scalar() == 0
 
 
 # -- conversations

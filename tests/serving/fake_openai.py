@@ -1,6 +1,8 @@
 """A small OpenAI-compatible server on loopback for tests: chat completions as server-sent events, and ways to misbehave."""
 
 import json
+import select
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +23,9 @@ class FakeOpenAI:
     fails_after: int | None = None
     """Cut the connection after so many pieces."""
     hangs_after: int | None = None
-    """Say nothing more after so many pieces, until the server closes."""
+    """Say nothing more after so many pieces, until the client leaves or the server closes."""
+    is_mute: bool = False
+    """Take the request and answer nothing at all."""
     pause_s: float = 0.0
     """Between pieces."""
     key: str = ""
@@ -30,6 +34,8 @@ class FakeOpenAI:
     n_sent: int = 0
     """Pieces sent in all replies together."""
     url: str = ""
+    left: threading.Event = field(default_factory=threading.Event)
+    """Set when a client hung up on a server that hangs."""
     closing: threading.Event = field(default_factory=threading.Event)
 
 
@@ -63,6 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(401, f"Incorrect API key provided: {given}")
         if self.fake.status != 200:
             return self._refuse(self.fake.status, "the server is unwell")
+        if self.fake.is_mute:
+            return self._hang()
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
@@ -78,9 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return None
             if n == self.fake.hangs_after:
-                self.fake.closing.wait(30)
-                self.close_connection = True
-                return None
+                return self._hang()
             self._event(body, choices=[{"index": 0, "delta": {"role": "assistant", "content": piece}}])
             self.fake.n_sent += 1
             time.sleep(self.fake.pause_s)
@@ -89,6 +95,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._event(body, choices=[], usage=usage)
         self._write(b"data: [DONE]\n\n")
         self._write(b"")
+        return None
+
+    def _hang(self) -> None:
+        self.close_connection = True
+        while not self.fake.closing.is_set():
+            readable, _, _ = select.select([self.connection], [], [], 0.02)
+            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+                return self.fake.left.set()
         return None
 
     def _event(self, body: dict, **fields) -> None:

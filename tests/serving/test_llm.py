@@ -1,3 +1,4 @@
+import threading
 import time
 
 import pytest
@@ -85,6 +86,19 @@ def test_closing_the_stream_hangs_up_on_the_server():
         sent = server.n_sent
         time.sleep(0.2)
     assert server.n_sent == sent < 400
+
+
+@pytest.mark.parametrize("behaviour", [{"is_mute": True}, {"hangs_after": 0}, {"hangs_after": 1}])
+def test_a_server_that_hangs_is_left_at_once_when_nobody_waits_any_more(behaviour):
+    stopped = threading.Event()
+    with fake_openai(**behaviour) as server:
+        generator = over(server, breaker_failures=1)
+        threading.Timer(0.3, stopped.set).start()
+        began = time.monotonic()
+        assert list(generator.stream(MESSAGES, Reply(), stopped)) == ["Tea "][: behaviour.get("hangs_after", 0)]
+        assert 0.2 < time.monotonic() - began < 2
+        assert server.left.wait(2), "the connection stayed open"
+    assert generator.breaker.state is BreakerState.CLOSED
 
 
 def test_the_breaker_opens_after_failures_and_the_server_is_left_alone_until_it_has_rested():

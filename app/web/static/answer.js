@@ -156,6 +156,7 @@ export class Turn {
       el("summary", {}, "Why this answer"),
       hits.length ? el("div", { class: "scroll", role: "region", "aria-label": "What was found", tabindex: "0" }, table) : el("p", {}, "Nothing was found that you may read."),
       hits.length ? el("p", { class: "aside" }, "Each stage: the rank it gave the chunk, and its score.") : null,
+      ...withheld(final.withheld, hits),
       el("h3", {}, "Time"),
       el("dl", { class: "times" }, ...Object.entries(times).flatMap(([step, ms]) => [el("dt", {}, step), el("dd", {}, `${number(ms)} ms`, step === "retrieve" && within ? el("span", { class: "aside" }, ` (${within})`) : null)])),
       el("p", { class: "aside" }, "Index snapshot ", el("code", {}, final.snapshot_id), " · ", el("a", { href: `/receipts/${encodeURIComponent(final.receipt_id)}`, target: "_blank", rel: "noopener" }, "Receipt, replay and checks")),
@@ -179,6 +180,18 @@ function hitRow(hit, rank, stages) {
       return el("td", { class: "figure" }, ...(score ? [el("span", { class: "rank" }, String(score.rank)), " ", el("span", { class: "score" }, number(score.score))] : ["–"]));
     }),
   );
+}
+
+// What screening kept from the answerer: its place and the reason, never its words.
+function withheld(stretches, hits) {
+  if (!stretches.length) return [];
+  const rows = stretches.map((stretch) => {
+    const hit = hits.find((h) => h.chunk.id === stretch.chunk_id);
+    const place = { ...hit?.chunk, start: stretch.start, end: stretch.end };
+    const title = hit?.sources[0]?.title || stretch.chunk_id;
+    return el("li", {}, hit ? sourceAnchor(place, {}, title) : title, " ", el("span", { class: "uri" }, `characters ${stretch.start} to ${stretch.end}`), `: ${stretch.reason}`);
+  });
+  return [el("h3", {}, "Withheld"), el("p", { class: "aside" }, "These stretches give orders to a machine and were kept from whatever wrote the answer."), el("ul", {}, ...rows)];
 }
 
 function dropped(n) {

@@ -93,6 +93,22 @@ def test_a_generator_stopped_during_a_step_is_closed_after_it():
     assert order == ["stepped", "closed"]
 
 
+def test_a_step_at_work_is_told_to_stop():
+    stopped = threading.Event()
+
+    def items():
+        yield stopped.wait(10)
+
+    async def work(workers):
+        steps = Steps(workers, items, stopped)
+        step = steps.next()
+        await asyncio.sleep(0.01)
+        steps.stop(then=lambda: None)
+        assert await asyncio.wait_for(step, 1) is True
+
+    with_workers(work)
+
+
 def test_a_generator_stopped_before_it_began_never_begins():
     async def work(workers):
         steps = Steps(workers, lambda: pytest.fail("it began"))

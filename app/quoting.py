@@ -1,0 +1,32 @@
+"""Sentences that are quotes: what the extractive answer consists of. Knows no model and no graph."""
+
+from collections.abc import Sequence
+
+from app.grounding import TextOf, cite, is_true
+from data.records import Sentence, Support
+from serving.local.reader import Draft
+
+
+def quotes(draft: Draft, text_of: TextOf) -> list[Sentence]:
+    """The extracts as sentences. Each is its own proof, and is checked against the stored text all the same."""
+    out = []
+    for extract in draft.extracts:
+        citation = cite(extract.hit, extract.start, extract.end, support=1.0)
+        if is_true(citation, text_of):
+            out.append(Sentence(text=_plain(extract.text), citations=(citation,), support=Support.SUPPORTED))
+    return out
+
+
+def is_told(quoted: Sentence, said: Sequence[Sentence]) -> bool:
+    """Whether a sentence already cites what is quoted."""
+    known = [citation for sentence in said for citation in sentence.citations]
+    return any(
+        k.document_id == c.document_id and k.start < c.end and c.start < k.end for k in known for c in quoted.citations
+    )
+
+
+def _plain(text: str) -> str:
+    """A quoted sentence or table row as running text."""
+    cells = [cell.strip() for cell in text.strip().strip("|").split("|")]
+    joined = ", ".join(cell for cell in cells if cell) if text.lstrip().startswith("|") else text
+    return " ".join(joined.split())

@@ -1,0 +1,41 @@
+import pytest
+
+from app.quoting import is_told, quotes
+from data.records import Support
+from serving.local.reader import Draft, Extract
+from tests.app.test_grounding import HITS, OTHER, TEXT, TEXTS, text_of
+
+FREE = "Tea is free in every kitchen."
+ROW = "| Quay | 25 |"
+
+
+def draft(*quoted: str) -> Draft:
+    hit = HITS[0]
+    places = [(TEXT.index(q), TEXT.index(q) + len(q)) for q in quoted]
+    return Draft(tuple(Extract(hit, s, e, TEXT[s:e], 0.9) for s, e in places), 0.9)
+
+
+def test_an_extract_becomes_a_sentence_that_cites_itself():
+    (sentence,) = quotes(draft(FREE), text_of)
+    (citation,) = sentence.citations
+    assert (sentence.text, citation.quote, citation.support) == (FREE, FREE, 1.0)
+    assert sentence.support is Support.SUPPORTED
+
+
+def test_a_table_row_is_said_as_running_text_and_cited_as_it_stands():
+    (sentence,) = quotes(draft(ROW), text_of)
+    assert (sentence.text, sentence.citations[0].quote) == ("Quay, 25", ROW)
+
+
+def test_what_the_stored_text_does_not_say_any_more_is_not_quoted():
+    changed = TEXTS | {"doc_a": TEXT.replace("free", "dear")}
+    assert quotes(draft(FREE), changed.__getitem__) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [((FREE,), True), (("Tea is free",), True), (("Parents get",), False), ((), False)]
+)
+def test_a_quote_is_told_where_a_sentence_cites_part_of_it(said, told):
+    (quoted,) = quotes(draft(FREE), text_of)
+    assert is_told(quoted, quotes(draft(*said), text_of)) is told
+    assert OTHER not in quoted.text
