@@ -12,7 +12,7 @@ from data.errors import AssayError, InvalidInput
 from serving.registry import AdapterRegistry, AdapterStore, FolderRegistry, find, verified_digest
 from serving.rollout.state import Release
 from serving.rollout.store import Live, RolloutStore
-from serving.vllm.client import ServedModel, VLLMClient
+from serving.vllm.client import VLLMClient
 from serving.vllm.process import ServerPlan, VLLMServer, find_python
 from serving.vllm.sync import Synced, sync
 
@@ -94,18 +94,19 @@ def compare_served(
     """Check parity of a recipe's trained adapter with the server among its forms. Loads torch and weights."""
     from finetune.kinds import Trained, kind_of
     from finetune.recipe import load_recipe
+    from finetune.served import ServedForm
 
     recipe = load_recipe(path, list(overrides))
     folder = recipe.folder / "adapter"
     digest, kind = verified_digest(folder), kind_of(recipe)
     prepared = kind.prepare(recipe)
     if name:
-        return kind.check_parity(recipe, prepared, Trained(folder, {}, (), {}), ServedModel(client, name))
+        return kind.check_parity(recipe, prepared, Trained(folder, {}, (), {}), ServedForm(client.ask, name))
     name = f"{recipe.name}@parity-{digest[:12]}"
     store = AdapterStore(settings.home / settings.vllm.adapters_dir, settings.vllm.adapters_dir_at_server)
     client.load_adapter(name, store.path_at_server(store.put(name, folder)))
     try:
-        return kind.check_parity(recipe, prepared, Trained(folder, {}, (), {}), ServedModel(client, name))
+        return kind.check_parity(recipe, prepared, Trained(folder, {}, (), {}), ServedForm(client.ask, name))
     finally:
         client.unload_adapter(name)
 

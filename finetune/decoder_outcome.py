@@ -20,6 +20,11 @@ from finetune.parity import Case, Expected, compare
 from finetune.parity_report import ParityReport, Remote
 from finetune.trainer_settings import peak_memory_bytes, uses_bf16
 
+NOT_SERVED = (
+    "served: no server was given (have one block registration with parity.served.python=.venv-vllm/bin/python or "
+    "parity.served.url=http://host:8011, or compare later with: assay llm parity RECIPE)"
+)
+
 
 def save_adapter(
     recipe: DecoderRecipe, prepared: Prepared, place: Place, trainer: Trainer, resumed: str | None
@@ -66,7 +71,7 @@ def check_forms(
     whole = HuggingFaceForm("merged", merged(with_adapter(base, folder, bf16=False)), served)
     if not served.chat_template:
         served.chat_template = saved.chat_template  # vLLM is then given the file: --chat-template
-    skipped = () if remote else ("served: no server was given (finetune.served compares one)",)
+    skipped = () if remote else (NOT_SERVED,)
     return compare([adapter, whole, *([remote] if remote else [])], cases, expected, skipped)
 
 

@@ -95,6 +95,16 @@ def tracking_uri(given: str | None) -> str:
     return given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING
 
 
+def child_environment(**more: str) -> dict[str, str]:
+    """The environment of a process that a run starts."""
+    return dict(os.environ) | more
+
+
+def server_key() -> str:
+    """The key of the model server that parity asks, under vLLM's own name for it."""
+    return os.environ.get("VLLM_API_KEY", "")
+
+
 def described_environment() -> dict[str, str]:
     """Versions, git revision and hardware in words; no machine name, no user, no path."""
     memory_gib = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)

@@ -134,6 +134,25 @@ class Preflight(Section):
     """Evaluation files, as patterns from the checkout's root, that must not be trained on."""
 
 
+class ServedParity(Section):
+    """A vLLM server that must answer alike as well. Either `url` or `python`."""
+
+    url: str | None = Field(None, pattern=r"^https?://.")
+    """A server that runs, with `--enable-lora` and VLLM_ALLOW_RUNTIME_LORA_UPDATING=1; it must see the adapter's folder under the same path, and VLLM_API_KEY hold its key."""
+    python: Path | None = None
+    """An interpreter that has vLLM (`.venv-vllm/bin/python`): a server is started for the check, and stopped."""
+    args: tuple[str, ...] = ()
+    """Further arguments of `vllm serve` for a server that is started."""
+    startup_timeout_s: float = Field(600, gt=0)
+    """Longest wait for it to answer."""
+
+    @model_validator(mode="after")
+    def _names_one_server(self) -> "ServedParity":
+        if (self.url is None) == (self.python is None):
+            raise ValueError("names no server, or two; set either url or python")
+        return self
+
+
 class Parity(Section):
     """How alike the adapter must answer in every form it is served in."""
 
@@ -143,6 +162,8 @@ class Parity(Section):
     """Largest difference of a token's log-probability, in nats."""
     max_new_tokens: Count = 64
     """Tokens generated to see whether the stop token comes and is honoured."""
+    served: ServedParity | None = None
+    """A vLLM server that must answer alike too, else the adapter is not registered. Left out: only the forms in this process are compared."""
 
 
 class Card(Section):

@@ -21,6 +21,7 @@ from finetune.kinds import Trained, kind_of
 from finetune.launch import Place, check_world_size, described_environment, find_place, silence_telemetry
 from finetune.manifest import write_manifest
 from finetune.parity_report import ParityReport
+from finetune.parity_server import check_server, served_form
 from finetune.preflight import look, shown
 from finetune.recipe import AnyRecipe, load_recipe, recipe_digest
 
@@ -60,12 +61,15 @@ def run(recipe: AnyRecipe, place: Place, console: Console) -> int:
     report = look(recipe, prepared)
     console.print(shown(report))
     _stop_if_blocked(report)
+    if place.is_main:
+        check_server(recipe)
     tracked = _tracked(recipe) if place.is_main and recipe.tracking.enabled else None
     try:
         trained = kind.train(recipe, prepared, place, tracked.log if tracked else _nowhere)
         if not place.is_main:
             return 0
-        parity = kind.check_parity(recipe, prepared, trained, None)
+        with served_form(recipe, trained.folder) as remote:
+            parity = kind.check_parity(recipe, prepared, trained, remote)
         told = Told(recipe, trained, report, parity, prepared.files, described_environment())
         digest = _write_folder(told)
         version = _recorded(told, digest, tracked) if tracked else ""
@@ -127,7 +131,10 @@ def _say(console: Console, trained: Trained, parity: ParityReport, version: str)
         console.print(f"{name}: {m.value:.4f} ({m.low:.4f} to {m.high:.4f}, {m.n} rows)")
     for mismatch in parity.mismatches:
         console.print(f"[red]parity: {mismatch.check}[/], {mismatch.where}: {mismatch.detail} → {mismatch.mend}")
+    console.print(f"parity: {' = '.join(parity.compared)}" if parity.is_passed else "[red]parity: failed[/]")
     console.print(f"parity: largest difference {parity.largest_difference:.2g} nats over {parity.n_tokens} tokens")
+    for skipped in parity.skipped:
+        console.print(f"parity: not compared: {skipped}", markup=False)
     console.print(f"adapter: {trained.folder}")
     if version:
         console.print(f"registered: models:/{version.replace('@', '/')}, alias challenger")

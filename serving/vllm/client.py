@@ -1,6 +1,6 @@
-"""Asks a running vLLM server what OpenAI's API does not offer: adapters at run time, token ids, log-probabilities of a prompt.
+"""Asks a running vLLM server what OpenAI's API does not offer: what is loaded, and adapters at run time.
 
-Answers for people go through `serving.llm`; this is for operating a server and for checking parity with training.
+Answers for people go through `serving.llm`; this is for operating a server.
 """
 
 from collections.abc import Sequence
@@ -80,31 +80,6 @@ class VLLMClient:
                 next_step=_next_step(path, response.status_code),
             )
         return response.json() if "json" in response.headers.get("content-type", "") else response.text
-
-
-class ServedModel:
-    """One model of a vLLM server as token ids and log-probabilities: what parity with training is checked on."""
-
-    def __init__(self, client: VLLMClient, name: str) -> None:
-        self.name = name
-        self._client = client
-
-    def token_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
-        """The prompt's token ids as the server renders the chat template, generation prompt included."""
-        body = {"model": self.name, "messages": list(messages), "add_generation_prompt": True}
-        return self._client.ask("POST", "/tokenize", body)["tokens"]
-
-    def logprobs(self, token_ids: Sequence[int]) -> list[float]:
-        """The natural log of each token's probability given those before it, from the second token on."""
-        body = {"model": self.name, "prompt": list(token_ids), "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
-        scored = self._client.ask("POST", "/v1/completions", body)["choices"][0]["prompt_logprobs"]
-        return [entry[str(token)]["logprob"] for token, entry in zip(token_ids[1:], scored[1:], strict=True)]
-
-    def generate(self, token_ids: Sequence[int], max_new_tokens: int) -> tuple[list[int], str]:
-        """The greedy continuation and why it ended: `stop` or `length`."""
-        body = {"model": self.name, "prompt": list(token_ids), "max_tokens": max_new_tokens, "temperature": 0}
-        choice = self._client.ask("POST", "/v1/completions", body | {"return_token_ids": True})["choices"][0]
-        return choice["token_ids"], choice["finish_reason"]
 
 
 def _reason(response: httpx.Response) -> str:

@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 sys.path.insert(0, str(Path(__file__).parents[3]))
 from finetune.hugging_face_form import HuggingFaceForm
 from finetune.parity import Case, Expected, compare
-from serving.vllm.client import ServedModel, VLLMClient
+from finetune.served import ServedForm
+from serving.vllm.client import VLLMClient
 
 base, adapter, url, key, name = sys.argv[1:]
 tokenizer = AutoTokenizer.from_pretrained(base)
@@ -27,7 +28,7 @@ for n, text in enumerate(("Ticket from the yard: the van is loud.", "Who pays fo
     answer = tokenizer("The field desk.<|im_end|>", add_special_tokens=False)["input_ids"]
     cases.append(Case(f"case {n}", prompt, tuple(local.token_ids(prompt)) + tuple(answer)))
 expected = Expected(tokenizer.eos_token_id, local.stop_ids, tolerance=0.005, max_new_tokens=24)
-report = compare([local, ServedModel(VLLMClient(url, key), name)], cases, expected)
+report = compare([local, ServedForm(VLLMClient(url, key).ask, name)], cases, expected)
 print(
     json.dumps(
         {"largest": report.largest_difference, "wrong": [str(m) for m in report.mismatches], "n": report.n_tokens}

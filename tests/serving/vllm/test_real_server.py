@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from data.errors import InvalidInput, Unauthenticated
+from finetune.served import ServedForm
 from serving.registry import AdapterStore, FolderRegistry
-from serving.vllm.client import ServedModel, VLLMClient
+from serving.vllm.client import VLLMClient
 from serving.vllm.sync import sync
 from tests.vllm_server import BASE, run_python
 
@@ -56,8 +57,8 @@ def test_sync_loads_and_unloads_adapters_at_run_time(real_vllm, synced):
 
 def test_the_name_chooses_the_adapter(real_vllm, synced):
     synced("random@1", "random@2")
-    ids = ServedModel(real_vllm.client, BASE).token_ids([{"role": "user", "content": "Who pays for the fuel?"}])
-    scores = {name: ServedModel(real_vllm.client, name).logprobs(ids) for name in (BASE, "random@1", "random@2")}
+    ids = ServedForm(real_vllm.client.ask, BASE).token_ids([{"role": "user", "content": "Who pays for the fuel?"}])
+    scores = {name: ServedForm(real_vllm.client.ask, name).logprobs(ids) for name in (BASE, "random@1", "random@2")}
     for a, b in ((BASE, "random@1"), (BASE, "random@2"), ("random@1", "random@2")):
         assert max(abs(x - y) for x, y in zip(scores[a], scores[b], strict=True)) > 0.01, (a, b)
 
