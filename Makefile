@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 export ASSAY_PORT ASSAY_HOME
 
-.PHONY: vllm run install test unit check bench chaos constraints clean
+.PHONY: vllm run install test unit check bench gpu-check chaos constraints clean
 
 run: $(VENV)/.base
 	@$(BIN)/assay serve --sample
@@ -24,6 +24,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m app.bench
+
+gpu-check: $(VENV)/.dev
+	@$(BIN)/python -m app.bench.gpu
 
 chaos: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/test_chaos.py --chaos-rounds 50

@@ -129,11 +129,12 @@ class DenseIndex:
         self._gpu_in_use = threading.Lock()
 
     @staticmethod
-    def open(folder: Path, *, mmap: bool | None = None, verify: bool | None = None) -> "DenseIndex":
+    def open(folder: Path, *, mmap: bool | None = None, verify: bool | None = None, gpu: bool = True) -> "DenseIndex":
         """Open what `build_dense` wrote.
 
         `mmap` overrides the manifest's choice for inverted lists. Sizes are always checked, hashes of files up to 64 MiB
-        by default, of all files with `verify=True`, of none with False. Raises: IndexDamaged.
+        by default, of all files with `verify=True`, of none with False. A device is used where there is one and `gpu`
+        says so. Raises: IndexDamaged.
         """
         try:
             manifest = DenseManifest.model_validate_json((folder / MANIFEST).read_text())
@@ -141,15 +142,15 @@ class DenseIndex:
             chunk_ids = np.fromfile(folder / CHUNK_IDS, np.int64)
             vectors = VectorFile(folder / VECTORS, manifest.dim)
             if manifest.kind == "exact":
-                index, gpu = _scanned(folder / VECTORS, manifest.dim), None
+                index, on_gpu = _scanned(folder / VECTORS, manifest.dim), None
             else:
                 index = _read_lists(folder / LISTS, manifest.memory_mapped if mmap is None else mmap)
-                gpu = _on_gpu(folder / VECTORS, manifest.dim)
+                on_gpu = _on_gpu(folder / VECTORS, manifest.dim) if gpu else None
         except (OSError, ValueError, RuntimeError) as error:
             raise IndexDamaged(f"The index {folder.name} cannot be read: {error}.") from error
         if not manifest.n == len(chunk_ids) == index.ntotal or index.d != manifest.dim:
             raise IndexDamaged(f"The index {folder.name} holds {index.ntotal} rows, its manifest says {manifest.n}.")
-        return DenseIndex(manifest, index, chunk_ids, vectors, gpu)
+        return DenseIndex(manifest, index, chunk_ids, vectors, on_gpu)
 
     def search(
         self, query: Floats, k: int, *, allowed: Mask | None = None, n_probe: int | None = None
