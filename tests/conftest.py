@@ -1,6 +1,8 @@
 """What every test may use. Markers that cannot run here are skipped, saying which command would make them run."""
 
+import ast
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,26 @@ NEEDS = {
 
 def pytest_addoption(parser):
     parser.addoption("--chaos-rounds", type=int, default=4, help="kill -9 rounds of the chaos test (make chaos: 50)")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave a module unread when `-m "not slow ..."` leaves out all of it: importing torch alone takes seconds."""
+    asked = config.option.markexpr
+    left_out = set(re.findall(r"\bnot (\w+)", asked)) if " or " not in asked else set()
+    return True if left_out and collection_path.suffix == ".py" and left_out & _marks(collection_path) else None
+
+
+def _marks(module: Path) -> set[str]:
+    """The names in a module's `pytestmark`."""
+    text = module.read_text("utf-8")
+    if "\npytestmark = " not in text:
+        return set()
+    marks = [
+        node.value
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "pytestmark"
+    ]
+    return {node.attr for mark in marks for node in ast.walk(mark) if isinstance(node, ast.Attribute)}
 
 
 def pytest_collection_modifyitems(items):
