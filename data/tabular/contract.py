@@ -5,13 +5,19 @@ frame = checked(raw, spec)                 # any frame that crosses a boundary
 faults = faults_of(raw, spec)              # the same without raising
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Optional
 
+import numpy as np
 import pandas as pd
+import pandera.pandas as pa
+from pandera.typing import Series
 
 from data.errors import InvalidInput
-from data.tabular.table import Fault
-from data.tabular.table_spec import TableSpec
+from data.tabular.cells import plain
+from data.tabular.table import Fault, allowed_kind, read_table, settle
+from data.tabular.table_spec import Column, TableSpec
 
 
 class ContractBroken(InvalidInput):
@@ -32,7 +38,7 @@ class ContractBroken(InvalidInput):
 
 def load_checked(spec: TableSpec, *, n_rows: int | None = None) -> pd.DataFrame:
     """Read, settle and check. Raises: NotFound; ContractBroken."""
-    raise NotImplementedError
+    return checked(read_table(spec, n_rows=n_rows), spec)
 
 
 def checked(frame: pd.DataFrame, spec: TableSpec, *, needs_target: bool = True) -> pd.DataFrame:
@@ -40,9 +46,107 @@ def checked(frame: pd.DataFrame, spec: TableSpec, *, needs_target: bool = True) 
 
     Without `needs_target` (scoring) the target and `known_at` may be absent.
     """
-    raise NotImplementedError
+    settled, faults = _checked(frame, spec, needs_target)
+    if faults:
+        raise ContractBroken(spec.name, faults)
+    return settled
 
 
 def faults_of(frame: pd.DataFrame, spec: TableSpec, *, needs_target: bool = True) -> list[Fault]:
     """All that breaks the contract, by row and column."""
-    raise NotImplementedError
+    return _checked(frame, spec, needs_target)[1]
+
+
+def model_of(spec: TableSpec, *, needs_target: bool = True) -> type[pa.DataFrameModel]:
+    """The spec as a pandera `DataFrameModel`, strict and coerced."""
+    free = () if needs_target else (spec.target, spec.known_at)
+    fields: dict[str, Any] = {}
+    types: dict[str, Any] = {}
+    for at, (name, column) in enumerate(spec.columns.items()):
+        held = Series[_dtype(column)]  # type: ignore[misc]
+        types[f"column_{at}"] = Optional[held] if name in free else held  # noqa: UP045  pandera knows no `| None`
+        fields[f"column_{at}"] = pa.Field(
+            alias=name,
+            nullable=column.nullable or name in free,
+            unique=name == spec.id,
+            **_bounds(column),
+        )
+    settings = type("Config", (), {"name": spec.name, "strict": True, "coerce": True})
+    return type(f"{spec.name}_contract", (pa.DataFrameModel,), {"__annotations__": types, **fields, "Config": settings})
+
+
+def allowed(column: Column) -> str:
+    """What a column may hold, in words: "a number from 0 to 120", "one of F, M", "a date from 2024-01-01 on"."""
+    words = f"one of {', '.join(column.values)}" if column.values else allowed_kind(column)
+    low, high = (column.low, column.high) if column.kind != "date" else (column.earliest, column.latest)
+    match low, high:
+        case None, None:
+            pass
+        case _, None:
+            words += f" from {_short(low)} on"
+        case None, _:
+            words += f" up to {_short(high)}"
+        case _:
+            words += f" from {_short(low)} to {_short(high)}"
+    return words + (" or missing" if column.nullable else "")
+
+
+def _checked(frame: pd.DataFrame, spec: TableSpec, needs_target: bool) -> tuple[pd.DataFrame, list[Fault]]:
+    settled, faults = settle(frame, spec)
+    wrong_kind = {(fault.row, fault.column) for fault in faults}
+    faults = [Fault(one.row, one.column, one.value, allowed(spec.columns[one.column])) for one in faults]
+    try:
+        settled = model_of(spec, needs_target=needs_target).validate(settled, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        found = dict.fromkeys(_faults(error.failure_cases, settled, spec))
+        faults += [fault for fault in found if (fault.row, fault.column) not in wrong_kind]
+    return settled, sorted(faults, key=lambda one: (-1 if one.row is None else one.row, one.column))
+
+
+def _faults(cases: pd.DataFrame, frame: pd.DataFrame, spec: TableSpec) -> Iterator[Fault]:
+    """Pandera's failure cases as faults: one per cell and rule."""
+    for check, column, value, row in zip(
+        cases["check"], cases["column"], cases["failure_case"], cases["index"], strict=True
+    ):
+        if check == "column_in_schema":
+            yield Fault(None, str(value), "there", f"a column of {spec.name}: {', '.join(spec.columns)}")
+        elif check == "column_in_dataframe":
+            yield Fault(None, str(value), None, "given: the column is missing")
+        elif check == "field_uniqueness":
+            yield Fault(int(row), column, plain(value), "unique, as an id must be")
+        elif row is not None and not pd.isna(row):
+            cell = frame[column].iloc[int(row)]
+            yield Fault(int(row), column, None if pd.isna(cell) else plain(cell), allowed(spec.columns[column]))
+
+
+def _dtype(column: Column) -> Any:
+    match column.kind:
+        case "number":
+            return np.float64
+        case "integer":
+            return np.float64 if column.nullable else np.int64
+        case "category":
+            return pd.CategoricalDtype
+        case "boolean":
+            return pd.BooleanDtype if column.nullable else bool
+        case "date":
+            return pa.DateTime
+
+
+def _bounds(column: Column) -> dict[str, Any]:
+    if column.kind == "date":
+        low, high = _moment(column.earliest), _moment(column.latest)
+    else:
+        low, high = column.low, column.high
+    bounds = {"ge": low, "le": high, "isin": list(column.values) or None}
+    return {name: value for name, value in bounds.items() if value is not None}
+
+
+def _moment(given: datetime | None) -> pd.Timestamp | None:
+    if given is None:
+        return None
+    return pd.Timestamp(given.astimezone(UTC).replace(tzinfo=None) if given.tzinfo else given)
+
+
+def _short(bound: Any) -> str:
+    return bound.isoformat() if isinstance(bound, datetime) else f"{bound:.15g}"
