@@ -177,11 +177,11 @@ class _Evidence:
                 f"{self.n_unpaired} of {n + self.n_unpaired} samples have {name} in one arm only",
             )
         is_worse = p_worse <= rules.alpha
-        if self.difference.within.p_value <= rules.alpha and self.change > -self.gate.margin:
-            worse = ", though it is worse" if is_worse and self.change < 0 else ""
-            return Outcome.PASS, f"proven to be within {self.gate.margin:g} of the baseline{worse}"
         if is_worse and self.change <= -self.gate.least_loss:
             return Outcome.FAIL, f"worse by {-self.change:.3g}, more than chance explains (p {p_worse:.2g})"
+        if self.difference.within.p_value <= rules.alpha and self.change > -self.gate.margin:
+            worse = ", though a little worse" if is_worse and self.change < 0 else ""
+            return Outcome.PASS, f"proven to be within {self.gate.margin:g} of the baseline{worse}"
         return Outcome.INCONCLUSIVE, f"neither proven worse nor within {self.gate.margin:g}"
 
     def _judged_level(self, p_below: float, rules: GateRules) -> tuple[Outcome, str]:
