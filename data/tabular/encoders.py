@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from data.errors import InvalidInput
-from data.tabular.cells import FALSE, TRUE, plain, text_of
+from data.tabular.cells import FALSE, TRUE, is_number, plain, text_of
 from data.tabular.table_spec import DatePart
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -51,7 +51,9 @@ class _Encoder(BaseModel):
             return value == "" or value in self.missing
         if isinstance(value, np.datetime64):
             return bool(np.isnat(value))
-        return isinstance(value, float | np.floating) and value != value
+        if isinstance(value, float | np.floating) and value != value:
+            return True
+        return bool(self.missing) and text_of(value) in self.missing
 
 
 class Scale(BaseModel):
@@ -113,6 +115,8 @@ class NumberEncoder(_Encoder):
             values = np.array([self._number(value, row) for row, value in enumerate(cells)], dtype=np.float64)
         elif pd.api.types.is_numeric_dtype(kind):
             values = cells.to_numpy(dtype=np.float64, na_value=np.nan)
+            if stands_for_missing := [float(word) for word in self.missing if is_number(word)]:
+                values = np.where(np.isin(values, stands_for_missing), np.nan, values)
         else:
             raise self.refuse(cells.iloc[0] if len(cells) else kind, "a number", 0)
         is_missing = np.isnan(values)
@@ -130,11 +134,11 @@ class NumberEncoder(_Encoder):
 
     def for_row(self) -> PutRow:
         column, scaled, number, nullable = self.column, self.scale.one(), self._number, self.nullable
-        filled = [scaled(self.scale.fill), 1.0]
+        filled, has_words = [scaled(self.scale.fill), 1.0], bool(self.missing)
 
         def put(row: Row, out: list[float]) -> None:
             value = row.get(column)
-            if type(value) is not float:
+            if type(value) is not float or has_words:
                 value = number(value, None)
             if value != value:
                 if not nullable:
@@ -150,10 +154,10 @@ class NumberEncoder(_Encoder):
         return put
 
     def _number(self, value: Any, row: int | None) -> float:
-        if isinstance(value, int | float | np.number | np.bool_):
-            return float(value)
         if self.is_missing(value):
             return float("nan")
+        if isinstance(value, int | float | np.number | np.bool_):
+            return float(value)
         if self.is_boolean and isinstance(value, str):
             word = value.lower()
             if word in TRUE or word in FALSE:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from data.errors import InvalidInput, NotFound
-from data.tabular.cells import FALSE, TRUE, plain, texts
+from data.tabular.cells import FALSE, TRUE, is_number, plain, texts
 from data.tabular.claims import generate_claims
 from data.tabular.table_spec import ClaimsSource, Column, FileSource, TableSpec
 
@@ -106,7 +106,11 @@ def _read_file(path: Path, source: FileSource, spec: TableSpec) -> pd.DataFrame:
     if source.kind == "parquet":
         return pd.read_parquet(path)
     as_text: dict[Any, Any] = {name: str for name, column in spec.columns.items() if column.kind != "number"}
-    return pd.read_csv(path, dtype=as_text, keep_default_na=False, na_values=[""], low_memory=False)
+    frame = pd.read_csv(path, dtype=as_text, keep_default_na=False, na_values=[""], low_memory=False)
+    for name, column in spec.columns.items():
+        if column.kind == "category" and name in frame and frame[name].str.fullmatch(r"-?\d+\.0").all():
+            frame[name] = frame[name].str.removesuffix(".0")  # codes that a hole made floats when the file was written
+    return frame
 
 
 def _labelled_later(frame: pd.DataFrame, spec: TableSpec, source: FileSource) -> pd.DataFrame:
@@ -125,6 +129,8 @@ def _settled(cells: pd.Series, name: str, column: Column) -> tuple[pd.Series, li
     is_missing = cells.isna()
     if cells.dtype == object or isinstance(cells.dtype, pd.CategoricalDtype):
         is_missing |= cells.isin(["", *column.missing])
+    if column.missing and not isinstance(cells.dtype, pd.StringDtype):
+        is_missing |= cells.isin([float(word) for word in column.missing if is_number(word)])
     convert = {
         "number": _numbers,
         "integer": _integers,
