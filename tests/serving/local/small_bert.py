@@ -116,3 +116,22 @@ def write_adapter(
     told = {"kind": "classifier", "pooling": "mean", "max_length": LENGTH, "labels": ["yes", "no"]} | config
     (folder / "head_config.json").write_text(json.dumps(told))
     return folder
+
+
+VOCABULARY = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    *["the", "mill", "was", "built", "in", "1790", "burned", "down", "who", "when", "?", ".", "dog", "raised", "alarm"],
+]
+
+
+def write_tokenizer(folder: Path) -> Path:
+    """tokenizer.json over the small vocabulary."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(VOCABULARY)}, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.BertPreTokenizer()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
