@@ -56,9 +56,8 @@ def url_target(spec: UrlTarget, settings: Settings) -> Target:
     return Target(f"url {spec.url} {spec.model}", ask, _sha256(spec.model_dump(mode="json")))
 
 
-def model_target(spec: ModelTarget, settings: Settings) -> Target:
+def model_target(spec: ModelTarget, generator: Generator) -> Target:
     """The question alone, so that a score tells what the model knows or makes up without documents."""
-    generator = generator_of(spec.model, settings)
     system = [("system", spec.system)] if spec.system else []
 
     def ask(sample: Sample) -> Observation:
@@ -67,13 +66,13 @@ def model_target(spec: ModelTarget, settings: Settings) -> Target:
     return Target(f"model {generator.name}", ask, _sha256([spec.model_dump(mode="json"), _model(generator)]))
 
 
-def prompt_target(spec: PromptTarget, settings: Settings) -> Target:
+def prompt_target(spec: PromptTarget, generator: Generator) -> Target:
     """The template gets `question`, `sources` and `fence` (the sample's own quotes, as the product shows chunks), and any
     other input from the sample's metadata. Citations of those sources are grounded as the product's are."""
     from app.eval_targets import prompt_of
     from serving.local.grounder import LexicalGrounder
 
-    prompt, generator, grounder = prompt_of(spec.prompt), generator_of(spec.model, settings), LexicalGrounder()
+    prompt, grounder = prompt_of(spec.prompt), LexicalGrounder()
 
     def rendered(sample: Sample) -> tuple[list[tuple[str, str]], tuple[Hit, ...]]:
         hits = _quoted(sample) if "sources" in prompt.inputs else ()

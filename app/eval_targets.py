@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.eval_chat_targets import model_target, prompt_target, url_target
+from app.eval_chat_targets import generator_of, model_target, prompt_target, url_target
 from app.generation import fenced
 from app.rag import Ask, Rag
 from app.screening import screen_hits, screen_question
@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 EXTRACTIVE = "assay-extractive"
 FENCE = "SOURCE-0"
 """In place of the random one, where prompts are compared."""
-ANSWERING = ("app/rag.py", "app/generation.py", "app/grounding.py", "app/screening*", "app/conversations.py")
+ANSWERING = (
+    "app/rag.py",
+    "app/generation.py",
+    "app/grounding.py",
+    "app/screening*",
+    "app/conversations.py",
+    "app/quoting.py",
+)
 LIBRARY = ("serving/llm.py", "serving/local/*", "data/sentences.py", "data/redaction.py", "data/*.txt")
 SEARCHING = ("retrieval/*.py", "data/*.txt")
 
@@ -47,9 +54,9 @@ def build_target(spec: AnyTarget, settings: Settings, assay: "Assay | None") -> 
         case UrlTarget():
             return url_target(spec, settings)
         case ModelTarget():
-            return model_target(spec, settings)
+            return model_target(spec, generator_of(spec.model, settings))
         case PromptTarget():
-            return prompt_target(spec, settings)
+            return prompt_target(spec, generator_of(spec.model, settings))
 
 
 def rag_target(spec: RagTarget, settings: Settings, assay: "Assay") -> Target:
@@ -66,7 +73,7 @@ def search_target(spec: SearchTarget, assay: "Assay") -> Target:
         result = assay.search(_query(spec, sample.question, spec.k))
         return Observation(hits=result.hits, latency_ms=_elapsed_ms(began))
 
-    decides = [spec.model_dump(mode="json"), assay.keeper.snapshot().id, _search_settings(assay), _code(SEARCHING)]
+    decides = [spec.model_dump(mode="json", exclude={"plant"}), assay.keeper.snapshot().id, _search_settings(assay), _code(SEARCHING)]
     return Target(f"search {_where(spec)} {spec.mode.value}", search, _sha256(decides))
 
 
@@ -99,16 +106,17 @@ class _RagCase:
             checkpointer=None,
         )
         self._rag = Rag(self._parts)
-        self._generator = None if spec.model == EXTRACTIVE else _generator(spec.model, settings) or parts.generator
+        named = generator_of(spec.model, settings) if spec.model not in ("", EXTRACTIVE) else parts.generator
+        self._generator = None if spec.model == EXTRACTIVE else named
         versions, snapshot = parts.versions(), assay.keeper.snapshot().id
         self._fixed = [
-            spec.model_dump(mode="json", exclude={"prompt", "model", "corpus", "collection"}),
+            spec.model_dump(mode="json", exclude={"prompt", "model", "corpus", "collection", "plant"}),
             versions,
             parts.grounder.id,
             _code(ANSWERING + LIBRARY),
         ]
         by = _model(self._generator) if self._generator else [parts.reader.digest]
-        self.digest = _sha256([self._fixed, spec.model_dump(mode="json"), snapshot, by, prompt.sha256])
+        self.digest = _sha256([self._fixed, spec.model_dump(mode="json", exclude={"plant"}), snapshot, by, prompt.sha256])
 
     def answer(self, sample: Sample) -> Observation:
         began = time.perf_counter()
@@ -191,14 +199,6 @@ def _support(answer: Answer) -> float | None:
     """A writing model's confidence: the mean support of what it cites; 0 where it abstained or cites nothing."""
     supports = [c.support for sentence in answer.sentences for c in sentence.citations if c.support is not None]
     return sum(supports) / len(supports) if supports else 0.0
-
-
-def _generator(model: str, settings: Settings) -> Generator | None:
-    if not model:
-        return None
-    from app.eval_chat_targets import generator_of
-
-    return generator_of(model, settings)
 
 
 def _model(generator: Generator) -> list[Any]:
