@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue, SecretStr
 
-from app.sample import ingest_sample
+from app.sample import COLLECTION, ingest_sample
 from app.settings import ROOT, Settings
 from app.wiring import open_assay
+from evals.json_lines import read_rows
 
 if TYPE_CHECKING:
     from app.assay import Assay
@@ -44,12 +45,22 @@ def filled_store(settings: Settings, name: str, fill: Callable[["Assay"], None])
 
 
 @contextmanager
-def sample_store(settings: Settings) -> Iterator["Assay"]:
-    """The sample corpus with its groups and metadata."""
+def sample_store(settings: Settings, plant: Path | None = None) -> Iterator["Assay"]:
+    """The sample corpus with its groups and metadata, and the documents of the file `plant` beside it."""
     held = {str(p.relative_to(SAMPLE)): _sha256(p.read_bytes()) for p in sorted(SAMPLE.rglob("*")) if p.is_file()}
     held.pop("questions.jsonl", None)
-    name = f"sample-{fingerprint(held, settings)}"
-    with filled_store(settings, name, lambda assay: ingest_sample(assay, SAMPLE)) as assay:
+    planted = list(read_rows(plant, ("name", "text"))) if plant else []
+    held |= {f"planted/{n}": _sha256(json.dumps(row).encode()) for n, row in enumerate(planted)}
+
+    def fill(assay: "Assay") -> None:
+        from app.assay import Placement
+
+        ingest_sample(assay, SAMPLE)
+        for row in planted:
+            placement = Placement(collection=COLLECTION, groups=frozenset(row.get("groups", ())))
+            assay.add_document(row["name"], row["text"].encode(), placement)
+
+    with filled_store(settings, f"sample-{fingerprint(held, settings)}", fill) as assay:
         yield assay
 
 

@@ -21,7 +21,7 @@ from evals.runner import Plan, Target, iter_rows, run_suite
 from evals.scorers.registry import Tools, build_scorers, metrics_of
 from evals.scoring import Metric, Scorer
 from evals.store import EvalStore
-from evals.suite import AnyTarget, RagTarget, SearchTarget, Suite
+from evals.suite import AnyTarget, RagTarget, ScorerSpec, SearchTarget, Suite
 
 if TYPE_CHECKING:
     from app.assay import Assay
@@ -93,7 +93,7 @@ class Evaluation:
 @contextmanager
 def evaluation(suite: Suite, settings: Settings) -> Iterator[Evaluation]:
     """Open what the suite needs. Raises: InvalidInput for a suite that cannot run here, before anything is spent."""
-    samples = load_samples(suite.dataset)
+    suite, samples = _with_judge(suite, settings), load_samples(suite.dataset)
     with ExitStack() as stack:
         assay = _asked_store(suite.target, settings, stack)
         target = build_target(suite.target, settings, assay)
@@ -101,6 +101,15 @@ def evaluation(suite: Suite, settings: Settings) -> Iterator[Evaluation]:
         scorers = build_scorers(suite, tools)
         store = EvalStore(stack.enter_context(_results(settings)))
         yield Evaluation(suite, target, scorers, samples, store, assay, settings, tools)
+
+
+def _with_judge(suite: Suite, settings: Settings) -> Suite:
+    """With a judge in the settings, answers of a rag target are judged by it and by the local model, on the same rows."""
+    if not settings.evals.judge.url or not isinstance(suite.target, RagTarget):
+        return suite
+    listed = {scorer.name for scorer in suite.scorers}
+    more = tuple(ScorerSpec(name=name) for name in ("faithfulness", "judged") if name not in listed)
+    return suite.model_copy(update={"scorers": suite.scorers + more})
 
 
 @cache
@@ -118,7 +127,7 @@ def _asked_store(spec: AnyTarget, settings: Settings, stack: ExitStack) -> "Assa
     if not isinstance(spec, RagTarget | SearchTarget):
         return None
     if spec.corpus:
-        return stack.enter_context(sample_store(settings))
+        return stack.enter_context(sample_store(settings, spec.plant))
     assay = open_assay(settings)
     stack.callback(assay.close)
     return assay

@@ -201,6 +201,7 @@ def _placeholders(settings: Settings) -> list[str]:
         "ASSAY_DATABASE_URL": settings.database_url,
         "ASSAY_MCP_KEY": settings.mcp_key,
         "ASSAY_EVALS__API_KEY": settings.evals.api_key,
+        "ASSAY_EVALS__JUDGE__API_KEY": settings.evals.judge.api_key,
     }
     return [
         f"{name} is a placeholder (set a real secret, or ASSAY_ENVIRONMENT=development)"

@@ -36,6 +36,8 @@ class StoreSpec(Part):
 
     corpus: Literal["sample", ""] = ""
     """`sample` for the sample corpus in a store of its own; empty for the documents of this installation."""
+    plant: Path | None = None
+    """A file of further documents for that store (.jsonl: name, text, groups), relative to the suite's folder."""
     collection: str | None = None
     """Only this collection."""
     tenant: str = "default"
@@ -44,6 +46,12 @@ class StoreSpec(Part):
     """The groups of who asks."""
     mode: SearchMode = SearchMode.HYBRID
     """lexical, dense or hybrid."""
+
+    @model_validator(mode="after")
+    def _plants_in_a_copy(self) -> "StoreSpec":
+        if self.plant is not None and not self.corpus:
+            raise ValueError("documents are planted only beside corpus: sample, never among your own")
+        return self
 
 
 class RagTarget(StoreSpec):
@@ -164,7 +172,10 @@ def load_suite(name: str | Path) -> Suite:
         raise InvalidInput(f"{path} is not YAML: {error}", field="suite") from error
     suite = parse_suite(given, str(path))
     located = suite.dataset.model_copy(update={"path": (path.parent / suite.dataset.path).resolve()})
-    return suite.model_copy(update={"dataset": located})
+    target = suite.target
+    if isinstance(target, StoreSpec) and target.plant is not None:
+        target = target.model_copy(update={"plant": (path.parent / target.plant).resolve()})
+    return suite.model_copy(update={"dataset": located, "target": target})
 
 
 def parse_suite(given: Any, origin: str = "the suite") -> Suite:
@@ -188,7 +199,7 @@ def known_suites() -> list[Path]:
 
 def suite_digest(suite: Suite) -> str:
     """sha256 of what decides the scores: samples are told apart by their own content, gates and pace do not matter."""
-    free = {"description": True, "gates": True, "rules": True, "concurrency": True, "dataset": {"path"}}
+    free = {"description": True, "gates": True, "rules": True, "concurrency": True, "dataset": {"path"}, "target": {"plant"}}
     return hashlib.sha256(suite.model_dump_json(exclude=free).encode()).hexdigest()
 
 

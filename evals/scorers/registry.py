@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, ValidationError, validate_call
 
-from data.errors import InvalidInput
+from data.errors import InvalidInput, MissingExtra
 from evals.gate_config import checked
 from evals.scoring import Metric, Scorer
 from evals.suite import ScorerSpec, Suite
@@ -209,3 +209,13 @@ def personal_data(tools: Tools) -> Scorer:
     from evals.scorers.personal_data import PersonalDataScorer
 
     return PersonalDataScorer()
+
+
+@scorer
+def judged(tools: Tools) -> Scorer:
+    config = tools.need("judge", "judged")
+    try:
+        from evals.scorers.judged import JudgedScorer
+    except ImportError as error:  # absent, or there and broken by another version of what it stands on
+        raise MissingExtra("ragas", extra="evals") from error
+    return JudgedScorer(config, tools.embed)
