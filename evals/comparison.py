@@ -80,12 +80,18 @@ class Comparison:
             return False
         if any(e.is_lost(*p, self.rules.alpha) for e, p in zip(self._evidence, self._adjusted(), strict=True)):
             return True
-        return self.conclusion is Conclusion.PASS
+        return self.conclusion is Conclusion.PASS and not any(gate.looks_closer for gate in self.gates)
 
     @property
     def conclusion(self) -> Conclusion:
-        outcomes = (outcome for outcome, _ in self._judged())
-        return concluded(outcomes, error_share=self.error_share, max_error_share=self.rules.max_error_share)
+        return concluded(
+            self.outcomes.values(), error_share=self.error_share, max_error_share=self.rules.max_error_share
+        )
+
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        """Each gated metric's outcome by now."""
+        return {gate.metric: outcome for gate, (outcome, _) in zip(self.gates, self._judged(), strict=True)}
 
     def readings(self) -> list[GateReading]:
         adjusted = self._adjusted()

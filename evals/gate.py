@@ -64,6 +64,12 @@ def run_gate(
     began = time.perf_counter()
     power = power_readings(plan.gates, plan.metrics, plan.rules, plan.samples, plan.pilot)
     foresee(power)
+    comparison = compared(plan, report)
+    return _told(plan, comparison, power, time.perf_counter() - began)
+
+
+def compared(plan: GatePlan, report: Callable[[int], None] = lambda _: None) -> Comparison:
+    """Ask both sides, cluster by cluster, until the verdict is settled or nothing is left."""
     comparison = Comparison(plan.gates, plan.metrics, plan.rules, len(plan.samples))
     clusters = shuffled(plan.samples, plan.rules.seed)
     ordered = [sample for cluster in clusters for sample in cluster]
@@ -76,7 +82,7 @@ def run_gate(
             comparison.add(pairs)
             if comparison.is_settled and not plan.asks_all:
                 break
-    return _told(plan, comparison, power, time.perf_counter() - began)
+    return comparison
 
 
 def shuffled(samples: Sequence[Sample], seed: int) -> list[list[Sample]]:

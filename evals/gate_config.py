@@ -64,6 +64,11 @@ class GateConfig(BaseModel):
         """The observed loss from which on a proven regression fails."""
         return (self.margin or 0.0) / 2 if self.tolerance is None else self.tolerance
 
+    @property
+    def looks_closer(self) -> bool:
+        """Whether losses well within the margin are to be found: then a pass is no reason to stop asking early."""
+        return self.margin is not None and self.least_loss < self.margin / 2
+
 
 class GateRules(BaseModel):
     """How sure the gate must be, and what it does about errors."""
