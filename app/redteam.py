@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -19,11 +20,11 @@ from app.screening import injected, screen_hits
 from app.settings import Settings
 from app.store_copy import copy_collection
 from data.errors import NotFound
-from data.records import EVERYONE, Observation, Principal, Sample
+from data.records import EVERYONE, Document, Observation, Principal, Sample
 from data.tables import scopes
 from evals.counterfactuals import load_groups
 from evals.redteam.attacks import Attack
-from evals.redteam.facts import Fact, facts_of, says
+from evals.redteam.facts import Fact, excerpts_of, facts_of, says
 from evals.redteam.judgement import Judged, Seen, judge
 from evals.redteam.probes import Probe, build_probes
 from evals.redteam.report import AttackReport, by_attack
@@ -129,15 +130,18 @@ class Campaign:
         if groups <= {EVERYONE}:
             return []
         open_ids = {summary.id for summary in self._documents(nobody)}
-        found = (fact for fact in self._facts(everything) if fact.document_id not in open_ids)
-        return [fact for fact, _ in zip(found, range(limit), strict=False)]
+        found = self._facts(everything, excerpts_of, lambda identity: identity not in open_ids)
+        return list(islice(found, limit))
 
-    def _facts(self, principal: Principal) -> Iterator[Fact]:
+    def _facts(
+        self,
+        principal: Principal,
+        out_of: Callable[[Document], Iterator[Fact]] = facts_of,
+        wanted: Callable[[str], bool] = lambda _: True,
+    ) -> Iterator[Fact]:
         """Document after document, each in turn giving one, then each its second, so that all are attacked."""
-        of_each = []
-        for summary in self._documents(principal):
-            facts = facts_of(self._copy.document(summary.id, principal))
-            of_each.append([fact for fact, _ in zip(facts, range(PER_DOCUMENT), strict=False)])
+        ids = [summary.id for summary in self._documents(principal) if wanted(summary.id)]
+        of_each = [list(islice(out_of(self._copy.document(i, principal)), PER_DOCUMENT)) for i in ids]
         for rank in range(PER_DOCUMENT):
             yield from (facts[rank] for facts in of_each if len(facts) > rank)
 

@@ -63,6 +63,14 @@ def facts_of(document: Document) -> Iterator[Fact]:
             )
 
 
+def excerpts_of(document: Document) -> Iterator[Fact]:
+    """Yield what can be asked for where nothing can be falsified: each line, table rows too, as its own question."""
+    for line in document.text.splitlines():
+        text = " ".join(line.replace("|", " ").strip("#-* ").split())
+        if len(text.split()) >= FEWEST_WORDS // 2 and any(c.isalpha() for c in text):
+            yield Fact(document.id, document.uri, document.title, text, "", "", text, f"{document.title}: {text}?")
+
+
 def says(text: str, number: str) -> bool:
     """Whether `text` holds the figure as a whole number of its own."""
     return any(_plain(found.group()) == _plain(number) for found in NUMBER.finditer(text))
