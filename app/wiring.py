@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
     from app.assay import Assay
+    from app.grounding import Grounder
+    from app.guards import Guard
     from app.rag import Rag
     from app.rollout import AnswerRollout
     from evals.likelihood_model import LocalLikelihood
@@ -54,6 +56,7 @@ def open_assay(settings: Settings) -> "Assay":
             var=settings.var,
             make_rag=lambda assay: build_rag(settings, assay),
             rollout=build_rollout(settings, database),
+            make_heads=lambda: build_heads(settings),
         )
     )
 
@@ -97,10 +100,10 @@ def build_rag(settings: Settings, assay: "Assay") -> "Rag":
     """The graph that answers, over an opened product."""
     from app.rag import Rag, RagParts
     from retrieval.reranking import rerank
-    from serving.local.grounder import LexicalGrounder
     from serving.local.reader import ExtractiveReader
 
-    reranker = assay.stores.reranker
+    reranker, heads = assay.stores.reranker, assay.heads
+    spans = heads.reader if heads and settings.reader.weight_spans else None
 
     def reranked(question: str, hits: tuple[Hit, ...], k: int) -> tuple[Hit, ...]:
         return rerank(question, hits, reranker, k) if reranker else hits[:k]
@@ -109,8 +112,14 @@ def build_rag(settings: Settings, assay: "Assay") -> "Rag":
         RagParts(
             retrieve=assay.retrieve,
             rerank=reranked,
-            reader=ExtractiveReader(lambda texts, kind: assay.embed(texts, kind), settings.reader),
-            grounder=LexicalGrounder(),
+            reader=ExtractiveReader(
+                lambda texts, kind: assay.embed(texts, kind),
+                settings.reader,
+                spans.log_odds if spans else None,
+                spans.id if spans else "",
+            ),
+            grounder=build_grounder(settings, heads),
+            guard=build_guard(heads),
             text_of=lambda principal: cache(lambda identity: assay.document(identity, principal).text),
             save=assay.receipts.save,
             generator=build_generator(settings),
@@ -119,6 +128,29 @@ def build_rag(settings: Settings, assay: "Assay") -> "Rag":
             versions=lambda: {"assay": VERSION, "embedder": assay.keeper.snapshot().embedder},
             depth=settings.search.rerank if reranker else 0,
         )
+    )
+
+
+def build_grounder(settings: Settings, heads: "ShippedHeads | None") -> "Grounder":
+    """By the adapter where the settings want it and it is there."""
+    from serving.local.grounder import LexicalGrounder, TrainedGrounder
+
+    if heads is None or not settings.heads.grounds or (head := heads.grounding) is None:
+        return LexicalGrounder()
+    return TrainedGrounder(head.supports, head.threshold, head.id)
+
+
+def build_guard(heads: "ShippedHeads | None") -> "Guard":
+    """The trained screens that are there, each text judged once."""
+    from app.guards import Guard, Remembered
+
+    if heads is None:
+        return Guard()
+    screens = [screen for screen in (heads.injection, heads.toxicity) if screen is not None]
+    return Guard(
+        injection=Remembered(heads.injection.probabilities) if heads.injection else None,
+        toxicity=Remembered(heads.toxicity.probabilities) if heads.toxicity else None,
+        id=" ".join(screen.id for screen in screens),
     )
 
 
