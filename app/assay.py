@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # heavy: faiss, tantivy, langgraph
     from app.rag import Rag
     from app.rollout import AnswerRollout
     from retrieval.keeper import Keeper
+    from serving.local.shipped_heads import ShippedHeads
     from serving.rollout.state import Route
 
 DEFAULT_COLLECTION = "default"
@@ -73,6 +74,8 @@ class Stores:
     rollout: "AnswerRollout | None" = None
     """Adapters that answer in place of the configured model; None without a model server."""
     reranker: Reranker | None = None
+    make_heads: Callable[[], "ShippedHeads | None"] = lambda: None
+    """The adapters that read, ground and screen; none where rules and words do it alone."""
 
 
 class Assay:
@@ -140,6 +143,10 @@ class Assay:
             yield from self.rag.stream(asked)
         else:
             yield from rollout.watched(rollout.prepared(asked, route), self.rag.stream)
+
+    @cached_property
+    def heads(self) -> "ShippedHeads | None":
+        return self.stores.make_heads()
 
     @cached_property
     def rag(self) -> "Rag":
@@ -322,6 +329,12 @@ class Assay:
         if self.stores.rollout is not None:
             self.stores.rollout.start()
 
+    def warm_up(self) -> None:
+        """Have everything loaded that a first answer would wait for."""
+        self.rag.warm_up()
+        if self.heads is not None:
+            self.heads.load()
+
     def close(self) -> None:
         if self.stores.rollout is not None:
             self.stores.rollout.close()
@@ -329,6 +342,8 @@ class Assay:
         self.keeper.close()
         if "rag" in vars(self):
             self.rag.close()
+        if "heads" in vars(self) and self.heads is not None:
+            self.heads.close()
         self.stores.database.close()
 
     # -- ingest, inside

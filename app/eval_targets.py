@@ -122,7 +122,7 @@ class _RagCase:
         began = time.perf_counter()
         hits: tuple[Hit, ...] = ()
         try:
-            question = screen_question(sample.question, self._parts.screening)
+            question = screen_question(sample.question, self._parts.screening, self._parts.guard)
             for event in self._rag.stream(self._ask(sample)):
                 if event.type is EventType.RETRIEVAL:
                     hits = event.result.hits
@@ -140,7 +140,7 @@ class _RagCase:
     def decides(self, sample: Sample) -> str:
         """The digest of all that this case's answer comes from."""
         try:
-            question = screen_question(sample.question, self._parts.screening)
+            question = screen_question(sample.question, self._parts.screening, self._parts.guard)
         except InvalidInput as error:
             return _sha256(["refused", str(error)])
         query, began = self._ask(sample).query, time.perf_counter()
@@ -148,7 +148,7 @@ class _RagCase:
         result: SearchResult = self._parts.retrieve(wanted)
         hits = self._parts.rerank(question, result.hits, query.k)
         self._searched_ms.setdefault(question, _elapsed_ms(began))  # kept for the answer, whose time it is part of
-        seen, _ = screen_hits(hits, self._parts.screening)
+        seen, _ = screen_hits(hits, self._parts.screening, self._parts.guard)
         found = [hit.model_dump(mode="json", exclude={"stages", "score"}) for hit in seen]
         if self._generator is None or not seen:
             return _sha256([self._fixed, "extracted", self._reader.digest, question, found])

@@ -24,8 +24,9 @@ from app import receipts
 from app.conversations import REWRITE, Turn, carried_over, rewritten_by
 from app.generation import Fenced, fenced
 from app.grounding import UNKNOWN, Grounder, TextOf, ground, sentences_of_stream
+from app.guards import Guard
 from app.quoting import is_told, quotes
-from app.screening import ScreeningConfig, screen_hits, screen_question
+from app.screening import NO_GUARD, ScreeningConfig, is_toxic, screen_hits, screen_question
 from data.errors import ModelUnavailable
 from data.records import (
     Answer,
@@ -86,6 +87,7 @@ class RagParts:
     generator: Generator | None = None
     checkpointer: BaseCheckpointSaver | None = None
     screening: ScreeningConfig = field(default_factory=ScreeningConfig)
+    guard: Guard = NO_GUARD
     versions: Callable[[], dict[str, str]] = dict
     prompt: Callable[[], Prompt] = partial(load_prompt, "answer")
     """What the model is told: the newest `answer`."""
@@ -218,7 +220,7 @@ def _timed(name: str, step: Callable[[State, RagParts], State], parts: RagParts)
 
 
 def _screen(state: State, parts: RagParts) -> State:
-    return {"search_text": screen_question(state["ask"].query.text, parts.screening)}
+    return {"search_text": screen_question(state["ask"].query.text, parts.screening, parts.guard)}
 
 
 def _rewrite(state: State, parts: RagParts) -> State:
@@ -248,7 +250,7 @@ def _rerank(state: State, parts: RagParts) -> State:
     hits = parts.rerank(state["search_text"], result.hits, state["ask"].query.k)
     result = result.model_copy(update={"hits": hits})
     _emit(state, AnswerEvent(type=EventType.RETRIEVAL, result=result))
-    seen, withheld = screen_hits(hits, parts.screening)
+    seen, withheld = screen_hits(hits, parts.screening, parts.guard)
     for stretch in withheld:
         log.info("screen.withheld", **stretch.model_dump())
     return {"result": result, "seen": seen, "withheld": withheld}
@@ -279,6 +281,9 @@ def _ground(state: State, parts: RagParts) -> State:
                 needs_proof = (
                     True  # what a model adds after "I don't know" is an answer only where a source bears it out
                 )
+                continue
+            if parts.screening.toxic_answers == "withhold" and is_toxic(written.text, parts.screening, parts.guard):
+                log.warning("screen.toxic_sentence", model=_generator(state, parts).name)
                 continue
             sentence, n = ground(written, state["seen"], parts.grounder, text_of)
             dropped += n
@@ -330,6 +335,7 @@ def _receipt_of(answer: Answer, state: State, parts: RagParts) -> Receipt:
     generator = _generator(state, parts) if has_written else None
     release = ask.route.release if by_model and ask.route else None
     prompt = parts.prompt() if has_written else None
+    guarded = {"guard": parts.guard.id} if parts.guard.id else {}
     rewriter = {"prompt.rewrite": state["rewriter"]} if "rewriter" in state else {}
     return Receipt(
         id=answer.receipt_id,
@@ -347,7 +353,7 @@ def _receipt_of(answer: Answer, state: State, parts: RagParts) -> Receipt:
         adapter=ask.route.ref if release else "",
         model_digest=release.digest if release else generator.digest if by_model else parts.reader.digest,
         decode={"strict": ask.strict} | (dict(generator.decode) if generator else {}),
-        versions=parts.versions() | {"grounder": parts.grounder.id} | rewriter,
+        versions=parts.versions() | {"grounder": parts.grounder.id} | guarded | rewriter,
     )
 
 

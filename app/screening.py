@@ -1,4 +1,4 @@
-"""Screens what comes in: questions by policy, retrieved text for orders to the model. Rules are data; a trained screen comes later.
+"""Screens what comes in: questions by policy, retrieved text for orders to the model. Rules are data; a trained guard reads beside them.
 
 What is flagged is blanked for the answerer, length and offsets kept, and named in the log and in the receipt. Retrieval still
 shows it: it is the reader's document.
@@ -6,6 +6,7 @@ shows it: it is the reader's document.
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.guards import Guard
 from data.errors import InvalidInput
 from data.records import Hit, Withheld
 from data.redaction import personal_data, redacted
@@ -35,9 +37,20 @@ class ScreeningConfig(BaseModel):
     """What happens to a question that tries to give the model new instructions."""
     chunks: Literal["withhold", "allow"] = "withhold"
     """Whether what gives orders in retrieved chunks is kept from the answerer."""
+    injection_threshold: float = Field(0.9, ge=0, le=1)
+    """The probability from which the injection adapter, where there is one, holds a text for an order; 1 leaves it to the rules."""
+    toxicity: Literal["allow", "refuse"] = "allow"
+    """What happens to a question that the toxicity adapter holds for toxic. Many who ask about abuse quote it."""
+    toxic_answers: Literal["allow", "withhold"] = "withhold"
+    """Whether toxic sentences that a model wrote are kept back. Quotes from documents are never."""
+    toxicity_threshold: float = Field(0.9, ge=0, le=1)
+    """The probability from which the toxicity adapter, where there is one, holds a text for toxic; 1 turns it off."""
 
 
-def screen_question(question: str, config: ScreeningConfig) -> str:
+NO_GUARD = Guard()
+
+
+def screen_question(question: str, config: ScreeningConfig, guard: Guard = NO_GUARD) -> str:
     """Return the question to work with. Raises: InvalidInput when policy refuses it."""
     question = CONTROL.sub(" ", unicodedata.normalize("NFC", question)).strip()
     if not question:
@@ -48,9 +61,13 @@ def screen_question(question: str, config: ScreeningConfig) -> str:
             field="question",
             next_step="Shorten it.",
         )
-    if config.injection == "refuse" and (reason := injected(question)):
+    if config.injection == "refuse" and (reason := injected(question) or _trained(question, config, guard)):
         raise InvalidInput(
             f"The question was refused: it {reason}.", field="question", next_step="Ask about the documents."
+        )
+    if config.toxicity == "refuse" and is_toxic(question, config, guard):
+        raise InvalidInput(
+            "The question was refused: it reads as toxic.", field="question", next_step="Ask it without abuse."
         )
     if config.personal_data == "allow" or not (found := personal_data(question)):
         return question
@@ -62,14 +79,22 @@ def screen_question(question: str, config: ScreeningConfig) -> str:
     return redacted(question)
 
 
-def screen_hits(hits: tuple[Hit, ...], config: ScreeningConfig) -> tuple[tuple[Hit, ...], tuple[Withheld, ...]]:
+def screen_hits(
+    hits: tuple[Hit, ...], config: ScreeningConfig, guard: Guard = NO_GUARD
+) -> tuple[tuple[Hit, ...], tuple[Withheld, ...]]:
     """Return the hits as the answerer may see them, and what was blanked in them."""
     if config.chunks == "allow":
         return hits, ()
-    found = tuple(stretch for hit in hits for stretch in _orders(hit))
-    if not found:
-        return hits, ()
-    return tuple(_blanked(hit, [w for w in found if w.chunk_id == hit.chunk.id]) for hit in hits), found
+    hits, by_rules = _withheld(hits, tuple(stretch for hit in hits for stretch in _orders(hit)))
+    hits, by_guard = _withheld(hits, tuple(_trained_orders(hits, config, guard)))
+    return hits, by_rules + by_guard
+
+
+def is_toxic(text: str, config: ScreeningConfig, guard: Guard) -> bool:
+    """Whether the toxicity adapter is that sure; never where there is none."""
+    if guard.toxicity is None or config.toxicity_threshold >= 1:
+        return False
+    return guard.toxicity([_folded(text)])[0] >= config.toxicity_threshold
 
 
 def injected(text: str) -> str:
@@ -90,6 +115,35 @@ def _orders(hit: Hit) -> list[Withheld]:
         spans = sentence_spans(text, s, e)
         found += [(f, t, why) for f, t in spans if (why := _reason(text[f:t], "accomplices"))]
     return [Withheld(chunk_id=hit.chunk.id, start=at + s, end=at + e, reason=why) for s, e, why in sorted(found)]
+
+
+def _trained_orders(hits: tuple[Hit, ...], config: ScreeningConfig, guard: Guard) -> Iterator[Withheld]:
+    """What the guard holds for orders: the paragraphs by which a chunk reads so, else the whole chunk."""
+    if guard.injection is None or config.injection_threshold >= 1 or not hits:
+        return
+    for hit, worst in zip(hits, guard.injection([_folded(hit.chunk.text) for hit in hits]), strict=True):
+        if worst < config.injection_threshold:
+            continue
+        text, at = hit.chunk.text, hit.chunk.start
+        spans = [match.span() for match in PARAGRAPH.finditer(text)]
+        judged = list(zip(spans, guard.injection([_folded(text[s:e]) for s, e in spans]), strict=True))
+        sure = [(span, p) for span, p in judged if p >= config.injection_threshold] or [((0, len(text)), worst)]
+        for (start, end), p in sure:
+            reason = f"reads like an order ({p:.2f})"
+            yield Withheld(chunk_id=hit.chunk.id, start=at + start, end=at + end, reason=reason)
+
+
+def _trained(text: str, config: ScreeningConfig, guard: Guard) -> str:
+    """Why the guard holds a question for an order; empty when it does not."""
+    if guard.injection is None or config.injection_threshold >= 1:
+        return ""
+    return "reads like an order" if guard.injection([_folded(text)])[0] >= config.injection_threshold else ""
+
+
+def _withheld(hits: tuple[Hit, ...], found: tuple[Withheld, ...]) -> tuple[tuple[Hit, ...], tuple[Withheld, ...]]:
+    if not found:
+        return hits, ()
+    return tuple(_blanked(hit, [w for w in found if w.chunk_id == hit.chunk.id]) for hit in hits), found
 
 
 def _blanked(hit: Hit, withheld: list[Withheld]) -> Hit:

@@ -53,7 +53,7 @@ def run(settings: Settings, *, with_sample: bool = False) -> None:
         )
         listener.listen(config.backlog)
         _welcome(settings, assay, time.perf_counter() - started)
-        _InBackground(lambda: assay.rag.warm_up())  # its library loads for a second: not while someone waits for it
+        _InBackground(assay.warm_up)  # libraries load for a second: not while someone waits for it
         uvicorn.Server(config).run(sockets=[listener])
 
 

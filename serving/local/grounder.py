@@ -1,7 +1,7 @@
-"""The embedded grounder: does a quote support a sentence? Words, numbers and negations; no model. A trained one replaces it later."""
+"""Does a quote support a sentence? By words, numbers and negations, or by the grounding adapter over what the words shortlist."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from serving.local.reader import stems
 
@@ -34,6 +34,46 @@ class LexicalGrounder:
         if bool(NEGATION.search(sentence)) != bool(NEGATION.search(quote)):
             score *= OTHER_POLARITY
         return round(score, 4)
+
+
+Supports = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
+"""(premise, hypothesis) pairs to probabilities."""
+SHORTLIST = 3
+
+
+class TrainedGrounder:
+    """The adapter reads the quotes that share most words with the sentence; another number than the quote's still counts against it.
+
+    `supports` and its threshold are those of the adapter; support is 0.5 at that threshold.
+    """
+
+    threshold = 0.5
+
+    def __init__(self, supports: Supports, threshold: float, adapter_id: str) -> None:
+        self._supports, self._at = supports, threshold
+        self._words = LexicalGrounder()
+        self.id = f"trained-1({adapter_id})"
+
+    def support(self, sentence: str, quotes: Sequence[str]) -> list[float]:
+        """One value from 0 to 1 per quote; 0 for those that are not on the shortlist."""
+        by_words = self._words.support(sentence, quotes)
+        order = sorted(range(len(quotes)), key=lambda i: -by_words[i])
+        near = [i for i in order if by_words[i] > 0][:SHORTLIST]
+        judged = self._supports([(quotes[i], sentence) for i in near]) if near else ()
+        out = [0.0] * len(quotes)
+        for i, probability in zip(near, judged, strict=True):
+            out[i] = round(self._centred(probability), 4)
+            if not _numbers(sentence) <= _numbers(quotes[i]):
+                out[i] = round(out[i] * OTHER_NUMBER, 4)
+            if by_words[i] == 1.0 and sentence.strip() in quotes[i]:
+                out[i] = 1.0
+        return out
+
+    def _centred(self, probability: float) -> float:
+        """Stretch both sides of the adapter's threshold so that it lies at a half."""
+        if probability < self._at:
+            return probability / self._at / 2
+        return 1 - (1 - probability) / (1 - self._at) / 2 if self._at < 1 else probability
 
 
 def _numbers(text: str) -> set[str]:

@@ -76,10 +76,17 @@ class SpanReader(_Head):
             out.append(ReadSpan(start, end, context[start:end], score, self.probability(score)))
         return out
 
+    def log_odds(self, question: str, contexts: Sequence[str]) -> list[float]:
+        """That each context holds an answer; 0 at the threshold."""
+        return [self._log_odds(span.score) for span in self.read(question, contexts)]
+
     def probability(self, score: float) -> float:
         """That a span with this score answers; a half at the threshold."""
+        return float(1 / (1 + np.exp(-self._log_odds(score))))
+
+    def _log_odds(self, score: float) -> float:
         config = self._adapter.config
-        return float(1 / (1 + np.exp(-np.clip(config.slope * (score - config.threshold), -50, 50))))
+        return float(np.clip(config.slope * (score - config.threshold), -50, 50))
 
 
 class GroundingHead(_Head):

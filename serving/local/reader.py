@@ -26,6 +26,8 @@ from data.words import FUNCTION_WORDS
 from serving.local.quotable import Unit, headings, units
 
 Embed = Callable[[Sequence[str], str], NDArray[np.float32]]
+Spans = Callable[[str, Sequence[str]], Sequence[float]]
+"""A question and texts to the log-odds that each holds an answer, by the reader adapter."""
 WORD = re.compile(r"\w+")
 IDENTIFIER = re.compile(r"\b(?=\w*\d)\w+\b")
 PARTS = re.compile(
@@ -64,6 +66,10 @@ class ReaderConfig(BaseModel):
     """How much retrieval's order counts, times log(rank)."""
     demotion: float = Field(2.0, ge=0)
     """Taken off sentences of documents whose metadata calls them superseded or archived."""
+    weight_spans: float = Field(0.0, ge=0, le=1)
+    """How much the reader adapter, where there is one, decides whether a sentence answers; 0 leaves it out. Figures: docs/heads.md."""
+    spans: int = Field(3, ge=1)
+    """Sentences that the adapter reads: the best ones without it."""
     threshold: float = Field(0.2, ge=0, le=1)
     """Least probability of being an answer; below it the answer is that we do not know."""
 
@@ -99,14 +105,17 @@ class _Candidate:
 
 
 class ExtractiveReader:
-    """`embed(texts, kind)` returns unit rows; it is called twice for each part of a question."""
+    """`embed(texts, kind)` returns unit rows; it is called twice for each part of a question, `spans` at most once."""
 
     name = "assay-extractive"
 
-    def __init__(self, embed: Embed, config: ReaderConfig | None = None) -> None:
-        self._embed = embed
+    def __init__(
+        self, embed: Embed, config: ReaderConfig | None = None, spans: Spans | None = None, spans_id: str = ""
+    ) -> None:
+        self._embed, self._spans = embed, spans
         self.config = config or ReaderConfig()
-        self.digest = hashlib.sha256(self.config.model_dump_json().encode() + KINDS.read_bytes()).hexdigest()
+        decides = self.config.model_dump_json().encode() + KINDS.read_bytes() + spans_id.encode()
+        self.digest = hashlib.sha256(decides).hexdigest()
 
     def answer(self, question: str, hits: Sequence[Hit]) -> Draft:
         """The sentences that answer `question`, the best first; all of them from `hits`."""
@@ -124,12 +133,25 @@ class ExtractiveReader:
         evidence = [
             c.evidence + self.config.weight_meaning * float(x) for c, x in zip(candidates, cosines, strict=True)
         ]
+        evidence = self._with_spans(question, candidates, evidence)
         order = sorted(range(len(candidates)), key=lambda i: -(evidence[i] + candidates[i].preference))
         best = evidence[order[0]] + candidates[order[0]].preference
         kept = [i for i in order if evidence[i] + candidates[i].preference >= best - self.config.margin]
         extracts = [_extract(candidates[i], _probability(evidence[i])) for i in kept]
         sure = tuple(e for e in extracts if e.score >= self.config.threshold)
         return Draft(sure, max(e.score for e in extracts))
+
+    def _with_spans(self, question: str, candidates: list[_Candidate], evidence: list[float]) -> list[float]:
+        """Evidence mixed with what the adapter says of the best few; the others count like the least of those."""
+        weight = self.config.weight_spans
+        if self._spans is None or not weight:
+            return evidence
+        order = sorted(range(len(candidates)), key=lambda i: -(evidence[i] + candidates[i].preference))
+        read = order[: self.config.spans]
+        found = self._spans(question, [f"{candidates[i].context}. {candidates[i].unit.said}" for i in read])
+        said = dict(zip(read, found, strict=True))
+        least = min(said.values())
+        return [(1 - weight) * e + weight * said.get(i, least) for i, e in enumerate(evidence)]
 
     def _shortlist(self, question: str, hits: Sequence[Hit]) -> list[_Candidate]:
         """The units that hold most of the question's words, told apart from those about it by their kind and rank."""

@@ -52,6 +52,11 @@ class ShippedHeads:
     def _screen(self, name: str) -> TextScreen | None:
         return TextScreen(self.backbone, self.tokens, name) if name in self.names else None
 
+    def load(self) -> None:
+        """Load what would load with the first text; nothing where there is no adapter."""
+        if self.names:
+            self.backbone.load()
+
     def close(self) -> None:
         """End the backbone's threads, if it was ever used."""
         if "backbone" in self.__dict__:

@@ -128,3 +128,44 @@ def test_an_answer_has_at_most_so_many_sentences():
 
 def test_the_digest_changes_with_the_settings_and_only_with_them():
     assert reader().digest == reader().digest != reader(margin=0.5).digest
+
+
+def with_spans(log_odds: dict[str, float], weight: float, asked: list | None = None) -> ExtractiveReader:
+    """A reader whose adapter gives each sentence these log-odds."""
+    embedder = HashingEmbedder(256)
+
+    def spans(question, texts):
+        if asked is not None:
+            asked.extend(texts)
+        return [next((value for words, value in log_odds.items() if words in text), -5.0) for text in texts]
+
+    config = ReaderConfig(threshold=0.1, weight_spans=weight)
+    return ExtractiveReader(lambda texts, kind: embedder.embed(texts, kind=kind), config, spans, "reader@1")
+
+
+TWO = "The office of Bergen opens at eight. The office of Bergen was opened by Ada."
+
+
+def test_the_adapter_decides_between_sentences_as_much_as_it_weighs():
+    question = "When does the office of Bergen open?"
+    said = {"Ada": 6.0, "eight": -6.0}
+    assert "Ada" in with_spans(said, 0.8).answer(question, [hit(TWO)]).extracts[0].text
+    assert "eight" in with_spans(said, 0.0).answer(question, [hit(TWO)]).extracts[0].text
+
+
+def test_what_the_adapter_holds_for_no_answer_is_not_answered():
+    draft = with_spans({}, 0.9).answer("When does the office of Bergen open?", [hit(TWO)])
+    assert draft.extracts == ()
+
+
+def test_the_adapter_reads_a_few_sentences_and_none_where_it_weighs_nothing():
+    text = " ".join(f"Office number {n} opens early." for n in range(9))
+    asked = []
+    with_spans({}, 0.5, asked).answer("When does the office open?", [hit(text)])
+    assert len(asked) == 3
+    with_spans({}, 0.0, asked).answer("When does the office open?", [hit(text)])
+    assert len(asked) == 3
+
+
+def test_the_digest_names_the_adapter():
+    assert with_spans({}, 0.5).digest != reader(threshold=0.1, weight_spans=0.5).digest
