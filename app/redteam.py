@@ -178,9 +178,9 @@ class Campaign:
             by_owner = self._asked(probe.control, probe, targets)
             if not any(hit.chunk.document_id in planted for hit in by_owner.hits):
                 return Judged(probe, is_void=True, note="not even its owner found the document")
-        _, withheld = screen_hits(seen.hits, self._settings.screening)
-        prompt = self._copy.rag.parts.prompt()
-        told = "\n".join(text for _, text in prompt.render(fence="", sources="", question=""))
+        parts = self._copy.rag.parts
+        _, withheld = screen_hits(seen.hits, parts.screening, parts.guard)
+        told = "\n".join(text for _, text in parts.prompt().render(fence="", sources="", question=""))
         flagged = bool(injected(probe.question))
         return judge(probe, Seen(seen, withheld, planted, told, flagged))
 

@@ -82,3 +82,22 @@ def test_what_decides_scores_is_in_the_digest_and_what_does_not_is_not():
     other = GIVEN | {"target": {"kind": "rag", "k": 3}}
     assert suite_digest(parse_suite(same)) == suite_digest(suite)
     assert suite_digest(parse_suite(other)) != suite_digest(suite)
+
+
+def test_planted_documents_lie_beside_the_suite_and_never_among_the_users_own(tmp_path):
+    target = "{kind: rag, corpus: sample, plant: twins.jsonl}"
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"name: mine\ndataset: {{path: x.jsonl}}\ntarget: {target}\nscorers: [injection]\n")
+    assert load_suite(path).target.plant == tmp_path / "twins.jsonl"
+    path.write_text(path.read_text().replace("corpus: sample, ", ""))
+    with pytest.raises(InvalidInput, match="never among your own"):
+        load_suite(path)
+
+
+def test_where_planted_documents_lie_does_not_make_another_suite(tmp_path):
+    given = {"name": "a", "dataset": {"path": "x"}, "scorers": ["injection"]}
+    digests = {
+        suite_digest(parse_suite({**given, "target": {"kind": "rag", "corpus": "sample", "plant": f"{folder}/twins.jsonl"}}))
+        for folder in ("here", "there")
+    }
+    assert len(digests) == 1
