@@ -37,10 +37,11 @@ ANSWERING = (
     "app/generation.py",
     "app/grounding.py",
     "app/screening*",
+    "app/guards.py",
     "app/conversations.py",
     "app/quoting.py",
 )
-LIBRARY = ("serving/llm.py", "serving/local/*", "data/sentences.py", "data/redaction.py", "data/*.txt")
+LIBRARY = ("serving/llm.py", "serving/local/*", "serving/local/adapters/*/*", "data/sentences.py", "data/redaction.py", "data/*.txt")
 SEARCHING = ("retrieval/*.py", "data/*.txt")
 
 
