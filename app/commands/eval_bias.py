@@ -11,6 +11,7 @@ from data.errors import InvalidInput
 
 if TYPE_CHECKING:
     from evals.bias_questions import Answerer
+    from serving.local.heads import SpanReader
     from serving.local.reader import ExtractiveReader
 
 SHOWN = 12
@@ -50,13 +51,27 @@ def _questions(data: Path, limit: int) -> dict[str, Any]:
 
     questions = load_bias_questions(data)[: limit or None]
     with opened() as assay, bar("Asking", len(questions)) as done:
-        reader = assay.rag.parts.reader
-        choices = ask_all(questions, reading(reader), done)
-        return {"data": data.name, "answered_by": reader.name, "digest": reader.digest[:16], **measure(choices)}
+        heads = assay.heads
+        if heads is not None and heads.reader is not None:
+            answer, name = spanning(heads.reader), heads.reader.id
+        else:
+            reader = assay.rag.parts.reader
+            answer, name = reading(reader), f"{reader.name}@{reader.digest[:12]}"
+        return {"data": data.name, "answered_by": name, **measure(ask_all(questions, answer, done))}
+
+
+def spanning(reader: "SpanReader") -> "Answerer":
+    """The reading adapter over one context at a time: its best span, nothing below its own threshold."""
+
+    def answer(context: str, question: str) -> str:
+        (span,) = reader.read(question, [context])
+        return span.text if span.probability >= 0.5 else ""
+
+    return answer
 
 
 def reading(reader: "ExtractiveReader") -> "Answerer":
-    """The reader over one context at a time: the text of its best extract, nothing where it abstains."""
+    """The sentence reader over one context at a time: the text of its best extract, nothing where it abstains."""
     from data.records import Chunk, Hit, SourceRef
 
     source = SourceRef(document_id="context", uri="context", title="", version=1)
