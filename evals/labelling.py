@@ -86,7 +86,8 @@ def _groups(texts: Sequence[LabelledText], scores: Sequence[float], threshold: f
     if len(values) < 2:
         return {"by_group": told}
     high, low = max(values, key=values.__getitem__), min(values, key=values.__getitem__)
-    return {"by_group": told, "largest_gap": round(values[high] - values[low], 4), "between": [high, low]}
+    between = [high, low] if values[high] > values[low] else []
+    return {"by_group": told, "largest_gap": round(values[high] - values[low], 4), "between": between}
 
 
 def _functionalities(texts: Sequence[LabelledText], scores: Sequence[float], threshold: float) -> dict[str, Any]:

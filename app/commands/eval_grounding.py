@@ -20,6 +20,8 @@ def grounding(
     fit: Annotated[
         Path | None, typer.Option(help="Such rows to fit the thresholds of all that is measured on, instead of theirs.")
     ] = None,
+    sample: Annotated[int, typer.Option(min=0, help="Measure only so many, drawn with --seed; 0 for all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Measure balanced accuracy, AUROC and pairs a second of what decides whether a premise supports a sentence.
@@ -30,6 +32,7 @@ def grounding(
     from app.settings import load_settings
     from app.telemetry import configure_logging
     from app.wiring import build_encoder, build_heads
+    from evals.draw import drawn
     from evals.grounding import load_pairs, measure, scores_of
     from evals.rates import measured_rates
     from evals.separation import best_threshold
@@ -37,7 +40,8 @@ def grounding(
 
     settings = load_settings()
     configure_logging("warning")
-    pairs, fitting = load_pairs(data), load_pairs(fit) if fit else []
+    pairs = drawn(load_pairs(data), sample, seed)
+    fitting = drawn(load_pairs(fit), sample, seed) if fit else []
     heads = build_heads(settings)
     measured = {
         "cosine": (cosine(build_encoder(settings, settings.encoder.model)), COSINE_THRESHOLD),

@@ -30,18 +30,16 @@ def reader(
 
     The sentence reader, which needs no adapter, is measured beside it.
     """
-    import random
-
     from app.settings import load_settings
     from app.telemetry import configure_logging
+    from evals.draw import drawn
     from evals.reading import load_questions
 
     settings = load_settings()
     configure_logging("warning")
     asked = load_questions(data)
     contexts = list(dict.fromkeys(question.context for question in asked))
-    if 0 < questions < len(asked):
-        asked = random.Random(seed).sample(asked, questions)
+    asked = drawn(asked, questions, seed)
     facts: dict[str, Any] = {
         "data": data.name,
         "n_questions": len(asked),

@@ -1,6 +1,7 @@
 """assay eval toxicity --data comments.jsonl.gz --json · assay eval injection --data texts.jsonl.gz --json"""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,15 @@ Train = Annotated[
     Path | None, typer.Option(help="Rows to train the TF-IDF baseline on, as in --data; none: it is not measured.")
 ]
 
+Sampled = Annotated[int, typer.Option(min=0, help="Measure only so many, drawn with --seed; 0 for all.")]
+Seed = Annotated[int, typer.Option(help="Seed of that draw.")]
+
+
+@dataclass(frozen=True)
+class _Draw:
+    n: int
+    seed: int
+
 
 def toxicity(
     data: Annotated[
@@ -27,6 +37,8 @@ def toxicity(
         bool, typer.Option("--probes", help="Our own probes: counter-speech, negation, reclaimed words, plain talk.")
     ] = False,
     train: Train = None,
+    sample: Sampled = 0,
+    seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Measure AUROC, recall and false positives of the toxicity screen, group by group and probe by probe.
@@ -39,33 +51,37 @@ def toxicity(
 
     if data is None and not probes:
         raise InvalidInput("There is nothing to measure.", field="data", next_step="Give --data FILE, or --probes.")
+    draw = _Draw(sample, seed)
     baselines = {"word_list": (listed_words, 0.5)}
-    facts = [_measured("toxicity", path, train, baselines) for path in (data, PROBES if probes else None) if path]
+    facts = [_measured("toxicity", path, train, baselines, draw) for path in (data, PROBES if probes else None) if path]
     _told(facts, as_json)
 
 
 def injection(
     data: Annotated[Path, typer.Option(help="Rows with text, label (injection or benign); .jsonl[.gz].")],
     train: Train = None,
+    sample: Sampled = 0,
+    seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Measure AUROC, recall and false positives of the screen for orders in texts. The product's rules are measured beside it."""
     from app.head_baselines import injection_rules
 
-    _told([_measured("injection", data, train, {"rules": (injection_rules, 0.5)})], as_json)
+    _told([_measured("injection", data, train, {"rules": (injection_rules, 0.5)}, _Draw(sample, seed))], as_json)
 
 
 def _measured(
-    kind: "Kind", data: Path, train: Path | None, baselines: "dict[str, tuple[Screen, float]]"
+    kind: "Kind", data: Path, train: Path | None, baselines: "dict[str, tuple[Screen, float]]", draw: _Draw
 ) -> dict[str, Any]:
     from app.settings import load_settings
     from app.telemetry import configure_logging
     from app.wiring import build_heads
+    from evals.draw import drawn
     from evals.labelling import load_texts
 
     settings = load_settings()
     configure_logging("warning")
-    texts = load_texts(data, kind)
+    texts = drawn(load_texts(data, kind), draw.n, draw.seed)
     heads = build_heads(settings)
     head = getattr(heads, kind)
     screens = dict(baselines)
@@ -137,7 +153,8 @@ def _print_groups(console: Any, name: str, groups: dict[str, Any] | None) -> Non
     }
     console.print(f"{name}, false positives by group: " + ", ".join(f"{group} {rate}" for group, rate in told.items()))
     if "largest_gap" in groups:
-        console.print(f"  largest gap {groups['largest_gap']}, between {' and '.join(groups['between'])}")
+        between = f", between {' and '.join(groups['between'])}" if groups["between"] else ""
+        console.print(f"  largest gap {groups['largest_gap']}{between}")
 
 
 def _cell(measured: dict[str, Any] | None) -> str:
