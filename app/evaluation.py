@@ -93,7 +93,7 @@ class Evaluation:
 @contextmanager
 def evaluation(suite: Suite, settings: Settings) -> Iterator[Evaluation]:
     """Open what the suite needs. Raises: InvalidInput for a suite that cannot run here, before anything is spent."""
-    suite, samples = _with_judge(suite, settings), load_samples(suite.dataset)
+    suite, samples = with_judge(suite, settings), load_samples(suite.dataset)
     with ExitStack() as stack:
         assay = _asked_store(suite.target, settings, stack)
         target = build_target(suite.target, settings, assay)
@@ -103,7 +103,7 @@ def evaluation(suite: Suite, settings: Settings) -> Iterator[Evaluation]:
         yield Evaluation(suite, target, scorers, samples, store, assay, settings, tools)
 
 
-def _with_judge(suite: Suite, settings: Settings) -> Suite:
+def with_judge(suite: Suite, settings: Settings) -> Suite:
     """With a judge in the settings, answers of a rag target are judged by it and by the local model, on the same rows."""
     if not settings.evals.judge.url or not isinstance(suite.target, RagTarget):
         return suite

@@ -177,10 +177,14 @@ def usage(tools: Tools) -> Scorer:
 
 
 @scorer
-def faithfulness(tools: Tools, threshold: float = 0.5, against: Literal["cited", "retrieved"] = "cited") -> Scorer:
+def faithfulness(
+    tools: Tools, threshold: float | None = None, against: Literal["cited", "retrieved"] = "cited"
+) -> Scorer:
     from evals.scorers.faithfulness import FaithfulnessScorer
 
-    return FaithfulnessScorer(tools.entails or tools.need("supports", "faithfulness"), threshold, against)
+    supports = tools.entails or tools.need("supports", "faithfulness")
+    own = tools.others.get("supports_threshold", 0.5) if tools.entails is None else 0.5
+    return FaithfulnessScorer(supports, own if threshold is None else threshold, against)
 
 
 @scorer

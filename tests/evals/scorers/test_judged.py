@@ -10,8 +10,9 @@ from pydantic import SecretStr
 from data.errors import InvalidInput, MissingExtra
 from data.records import Sample
 from evals.config import JudgeConfig
-from evals.scorers.registry import Tools, build_scorer
-from evals.suite import ScorerSpec
+from evals.runner import iter_rows, target_of
+from evals.scorers.registry import Tool, Tools, build_scorer
+from evals.suite import ScorerSpec, parse_suite
 from tests.evals.observations import abstained, answered, hit
 from tests.evals.scorers.fake_judge import fake_judge
 
@@ -104,6 +105,39 @@ def test_callers_in_many_threads_share_the_slots():
         scorer.close()
     assert all(one == found[0] for one in found)
     assert 1 < fake.n_at_once <= 3
+
+
+@pytest.mark.slow
+def test_the_local_and_the_judged_faithfulness_stand_on_the_same_row_and_an_error_is_no_number_there():
+    local = build_scorer(
+        ScorerSpec(name="faithfulness", options={"against": "retrieved"}),
+        Tools(others={"supports": Tool("words", lambda pairs: [float(said in source) for source, said in pairs])}),
+    )
+    with fake_judge(REPLIES) as fake:
+        judge = judging(fake)
+        (row,) = iter_rows(target_of(lambda sample: SEEN), [local, judge], [SAMPLE])
+        fake.says = "no"
+        (broken,) = iter_rows(target_of(lambda sample: SEEN), [local, judge], [SAMPLE])
+        judge.close()
+    values = {score.scorer: score.value for score in row.scores}
+    assert (values["faithfulness"], values["judged_faithfulness"]) == (0.5, 0.5)
+    errors = {score.scorer: score.error for score in broken.scores}
+    assert errors["faithfulness"] == ""
+    assert "cannot be read" in errors["judged_faithfulness"]
+
+
+def test_a_judge_in_the_settings_adds_both_kinds_of_faithfulness_to_suites_over_documents():
+    from app.evaluation import with_judge
+    from app.settings import Settings
+    from evals.config import EvalsConfig
+
+    given = {"name": "mine", "dataset": {"path": "x"}, "scorers": ["usage"]}
+    settings = Settings(evals=EvalsConfig(judge=JudgeConfig(url="http://127.0.0.1:1/v1", model="judge")))
+    suite = parse_suite(given | {"target": {"kind": "rag"}})
+    assert [s.name for s in with_judge(suite, settings).scorers] == ["usage", "faithfulness", "judged"]
+    assert with_judge(suite, Settings()) == suite
+    other = parse_suite(given | {"target": {"kind": "model"}})
+    assert with_judge(other, settings) == other
 
 
 def test_without_a_judge_the_scorer_says_what_is_missing():
