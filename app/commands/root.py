@@ -21,6 +21,7 @@ VERBS = {
     "reindex": "Rebuild the indexes, or change the embedding model without downtime.",
     "doctor": "Check that database, dense and lexical index agree.",
     "eval": "Run suites of samples, and measure retrieval and what else ships.",
+    "redteam": "Attack your own documents in a copy, and see what works and which stage let it through.",
     "gate": "Compare two versions on a suite: pass, fail, or inconclusive.",
     "llm": "Start a vLLM server, and keep its adapters in line with the registry.",
     "rollout": "Move versions through shadow, canary and champion, and back.",
