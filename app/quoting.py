@@ -1,10 +1,19 @@
 """Sentences that are quotes: what the extractive answer consists of. Knows no model and no graph."""
 
+import re
 from collections.abc import Sequence
 
 from app.grounding import TextOf, cite, is_true
 from data.records import Sentence, Support
 from serving.local.reader import Draft
+
+_NUMBERS = r"\^?\d{1,3}(?:\s*[,;–-]\s*\^?\d{1,3})*"
+MARKS = re.compile(
+    rf"(?<!\w)\[{_NUMBERS}\](?:\([^()]*\))?|【{_NUMBERS}[^】]*】|\((?:sources?|quellen?)\s+{_NUMBERS}\)", re.I
+)
+"""`[1]` after a blank or a mark, not `row[1]`; `【1†source】`; `(source 1)`."""
+LINK = re.compile(r"(?<!\w)!?\[([^\[\]]*)\]\([^()]*\)")
+STRAY_BLANK = re.compile(r"\s+(?=[.,;:!?](?:\s|$))")
 
 
 def quotes(draft: Draft, text_of: TextOf) -> list[Sentence]:
@@ -26,7 +35,11 @@ def is_told(quoted: Sentence, said: Sequence[Sentence]) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A quoted sentence or table row as running text."""
+    """A quoted sentence or table row as running text, without the source's own citation marks: they would pass for ours.
+
+    Links keep their words alone. The citation's quote stays what the document says.
+    """
     cells = [cell.strip() for cell in text.strip().strip("|").split("|")]
     joined = ", ".join(cell for cell in cells if cell) if text.lstrip().startswith("|") else text
-    return " ".join(joined.split())
+    unmarked = MARKS.sub("", LINK.sub(r"\1", joined))
+    return STRAY_BLANK.sub("", " ".join(unmarked.split())) or " ".join(joined.split())

@@ -27,6 +27,26 @@ def test_a_table_row_is_said_as_running_text_and_cited_as_it_stands():
     assert (sentence.text, sentence.citations[0].quote) == ("Quay, 25", ROW)
 
 
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ("Tea is free [1].", "Tea is free."),
+        ("Tea is free [2, 4-6][7].", "Tea is free."),
+        ("Tea is free 【1†source】.", "Tea is free."),
+        ("Tea is free (source 1), coffee is not.", "Tea is free, coffee is not."),
+        ("Tea is free ([the kitchen rules](https://evil.example/x)) [1].", "Tea is free (the kitchen rules)."),
+        ("The first is rows[1], the next f[i](x).", "The first is rows[1], the next f[i](x)."),
+        ("[1]", "[1]"),
+    ],
+)
+def test_a_sources_own_citation_marks_do_not_pass_for_ours_and_the_quote_stays_exact(stored, said):
+    hit = HITS[0].model_copy(
+        update={"chunk": HITS[0].chunk.model_copy(update={"text": stored, "start": 0, "end": len(stored)})}
+    )
+    (sentence,) = quotes(Draft((Extract(hit, 0, len(stored), stored, 0.9),), 0.9), lambda _: stored)
+    assert (sentence.text, sentence.citations[0].quote) == (said, stored)
+
+
 def test_what_the_stored_text_does_not_say_any_more_is_not_quoted():
     changed = TEXTS | {"doc_a": TEXT.replace("free", "dear")}
     assert quotes(draft(FREE), changed.__getitem__) == []
