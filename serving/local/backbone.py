@@ -6,7 +6,7 @@ Loads with the first row. Rows of many callers are batched, and what comes of a 
 import json
 import os
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from serving.local.adapter_folder import Delta, HeadAdapter
 from serving.local.embeddings import Embeddings
 from serving.local.encoder import HIDDEN_OUTLIERS, WEIGHTS_SHA256, verified_weights
 from serving.local.graph_cache import cached_graph
-from serving.local.row_batcher import BatchLimits, RowBatcher
+from serving.local.row_batcher import RowBatcher
 
 GRAPH_VERSION = 1
 """Raise it with every change of `adapted_graph.py`: built graphs are named by it."""
@@ -63,17 +63,15 @@ class TokenRow:
     types: tuple[int, ...]
     exit_layer: int | None = None
 
-    @property
-    def key(self) -> Hashable:
-        """A run has one depth. Rows of several adapters may share it."""
-        return self.exit_layer
-
     def __len__(self) -> int:
         return len(self.ids)
 
 
 class Backbone:
-    """Cheap to make; threads may share it. `cache` is the folder for built graphs, `threads` 0 one per core that may be used."""
+    """Cheap to make; threads may share it. `cache` is the folder for built graphs, `threads` 0 one per core that may be used.
+
+    Rows of several adapters may share a run (`mixes`), which costs a copy of each row's deltas: more than a run of their own.
+    """
 
     def __init__(
         self,
@@ -83,13 +81,16 @@ class Backbone:
         precision: str = "int8",
         threads: int = 0,
         base: BaseWeights | None = None,
-        limits: BatchLimits = BatchLimits(),
+        mixes: bool = False,
     ) -> None:
         self.adapters = {adapter.name: adapter for adapter in adapters}
         self._cache, self._precision, self._base = Path(cache), precision, base or pinned_weights()
         self._loading = threading.Lock()
         self._session: onnxruntime.InferenceSession | None = None
-        self._batcher = RowBatcher(self._run, threads or len(os.sched_getaffinity(0)), limits)
+        n_workers = threads or len(os.sched_getaffinity(0))
+        self._batcher = RowBatcher(
+            self._run, n_workers, key=lambda row: (row.exit_layer, None if mixes else row.adapter)
+        )
 
     def states(self, rows: Sequence[TokenRow]) -> list[States]:
         """The states [tokens, hidden] of each row, in order. Raises: NotFound for an unknown adapter; ModelUnavailable."""

@@ -13,14 +13,13 @@ from data.errors import InfrastructureError
 
 
 class Row(Protocol):
-    """Has a length in tokens, and shares a batch with rows of the same key alone."""
-
-    @property
-    def key(self) -> Hashable: ...
+    """Has a length, in tokens."""
 
     def __len__(self) -> int: ...
 
 
+Key = Callable[[Any], Hashable]
+"""What rows must have in common to share a batch."""
 Waiting = tuple[Row, "Future[Any]"]
 
 
@@ -36,9 +35,13 @@ class RowBatcher:
     """`run(rows)` gives a result for each row. Threads start with the first row; `close()` ends them."""
 
     def __init__(
-        self, run: Callable[[Sequence[Any]], Sequence[Any]], n_workers: int, limits: BatchLimits = BatchLimits()
+        self,
+        run: Callable[[Sequence[Any]], Sequence[Any]],
+        n_workers: int,
+        limits: BatchLimits = BatchLimits(),
+        key: Key = lambda row: None,
     ) -> None:
-        self._run, self._n_workers, self._limits = run, n_workers, limits
+        self._run, self._n_workers, self._limits, self._key = run, n_workers, limits, key
         self._waiting: list[Waiting] = []
         self._changed = threading.Condition()
         self._workers: list[threading.Thread] = []
@@ -86,19 +89,19 @@ class RowBatcher:
             while not self._waiting and not self._is_closed:
                 self._changed.wait()
             share = -(-len(self._waiting) // self._n_workers)  # what waits is for all workers
-            taken = batch_of([row for row, _ in self._waiting], self._limits)[:share]
+            taken = batch_of([row for row, _ in self._waiting], self._limits, self._key)[:share]
             batch = [self._waiting[i] for i in taken]
             self._waiting = [item for i, item in enumerate(self._waiting) if i not in set(taken)]
             return batch
 
 
-def batch_of(rows: Sequence[Row], limits: BatchLimits) -> list[int]:
-    """The first row, and those of its key nearest to it in length that fit beside it."""
+def batch_of(rows: Sequence[Row], limits: BatchLimits, key: Key = lambda row: None) -> list[int]:
+    """The first row, and those with its key nearest to it in length that fit beside it."""
     if not rows:
         return []
     first, taken = rows[0], [0]
     shortest = longest = len(first)
-    others = [i for i in range(1, len(rows)) if rows[i].key == first.key]
+    others = [i for i in range(1, len(rows)) if key(rows[i]) == key(first)]
     for i in sorted(others, key=lambda i: abs(len(rows[i]) - len(first))):
         low, high = min(shortest, len(rows[i])), max(longest, len(rows[i]))
         if high * (len(taken) + 1) > limits.most_tokens or low < (1 - limits.most_padding) * high:

@@ -25,11 +25,11 @@ def base(tmp_path_factory):
     return BaseWeights(folder, hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(), {})
 
 
-@pytest.fixture(scope="module")
-def backbone(base, tmp_path_factory):
+@pytest.fixture(scope="module", params=[False, True], ids=["apart", "mixed"])
+def backbone(base, tmp_path_factory, request):
     folder = tmp_path_factory.mktemp("adapters")
     adapters = [load_adapter(write_adapter(folder / name, deltas)) for name, deltas in DELTAS.items()]
-    opened = Backbone(adapters, cache=folder, precision="fp32", threads=2, base=base)
+    opened = Backbone(adapters, cache=folder, precision="fp32", threads=1, base=base, mixes=request.param)
     yield opened
     opened.close()
 

@@ -37,7 +37,7 @@ def test_a_batch_is_the_first_row_and_what_fits_beside_it(lengths, taken):
 
 
 def test_rows_of_another_key_run_elsewhere():
-    assert batch_of([Text(5, "a"), Text(5, "b"), Text(5, "a")], BatchLimits()) == [0, 2]
+    assert batch_of([Text(5, "a"), Text(5, "b"), Text(5, "a")], BatchLimits(), lambda row: row.key) == [0, 2]
 
 
 def test_results_come_in_order_whatever_was_batched_with_what():
