@@ -40,7 +40,8 @@ IPV4 = re.compile(r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[
 IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
 URL = re.compile(
     r"(?<![\w@.-])(?:https?://[^\s<>()\"'\[\]]{1,2000}"
-    r"|(?:www\.(?:[\w-]{1,63}\.){1,4}[a-z]{2,24}|(?:[a-z0-9-]{1,63}\.){1,4}(?:com|org|net|edu|gov|info|biz))"
+    r"|(?:www\.(?:[\w-]{1,63}\.){1,4}[a-z]{2,24}|(?:[a-z0-9-]{1,63}\.){1,4}(?:com|org|net|edu|gov|info|biz"
+    r"|(?-i:de|fr|uk|es|nl|ch|se|dk|fi|pl|cz|hu|pt|ie|ca|au|nz|eu|za|jp|cn|br|mx|ru|si|ro|gr|io|ai|uy|tn|kr|tr)))"
     r"(?:/[^\s<>()\"'\[\]]{0,2000})?(?![\w@-]))",
     re.I,
 )
