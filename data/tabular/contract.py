@@ -7,6 +7,7 @@ faults = faults_of(raw, spec)              # the same without raising
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any, Optional
 
 import numpy as np
@@ -109,9 +110,11 @@ def _faults(cases: pd.DataFrame, frame: pd.DataFrame, spec: TableSpec) -> Iterat
         cases["check"], cases["column"], cases["failure_case"], cases["index"], strict=True
     ):
         if check == "column_in_schema":
-            yield Fault(None, str(value), "there", f"a column of {spec.name}: {', '.join(spec.columns)}")
+            near = get_close_matches(str(value), spec.columns, n=1)
+            told = f"{spec.name} has no such column" + (f"; is it {near[0]}?" if near else "; name it in `dropped`")
+            yield Fault(None, str(value), None, told)
         elif check == "column_in_dataframe":
-            yield Fault(None, str(value), None, "given: the column is missing")
+            yield Fault(None, str(value), None, "the column is not there")
         elif check == "field_uniqueness":
             yield Fault(int(row), column, plain(value), "unique, as an id must be")
         elif row is not None and not pd.isna(row):

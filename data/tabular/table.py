@@ -21,7 +21,7 @@ from data.tabular.table_spec import ClaimsSource, Column, FileSource, TableSpec
 
 @dataclass(frozen=True)
 class Fault:
-    """One cell that breaks a promise. `row` is the place in the frame from 0, or None for the table as a whole."""
+    """One cell that breaks a promise. `row` is the place in the frame from 0, or None for the column as a whole."""
 
     row: int | None
     column: str
@@ -29,8 +29,9 @@ class Fault:
     allowed: str
 
     def __str__(self) -> str:
-        where = f"row {self.row}, " if self.row is not None else ""
-        return f"{where}{self.column}: {self.value!r} is not {self.allowed}"
+        if self.row is None:
+            return f"{self.column}: {self.allowed}"
+        return f"row {self.row}, {self.column}: {self.value!r} is not {self.allowed}"
 
 
 def read_table(spec: TableSpec, *, n_rows: int | None = None) -> pd.DataFrame:

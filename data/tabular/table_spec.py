@@ -63,10 +63,11 @@ class Column(_Strict):
             for name, kinds in _ONLY_FOR.items()
             if self.kind not in kinds and getattr(self, name) != type(self).model_fields[name].default
         ]
-        if wrong:
-            raise ValueError(f"{' and '.join(wrong)} mean nothing for a {self.kind}; remove them")
+        told = [f"{' and '.join(wrong)} mean nothing for a {self.kind}; remove them."] if wrong else []
         if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError(f"low {self.low:g} is above high {self.high:g}; swap them")
+            told.append(f"low {self.low:g} is above high {self.high:g}; swap them.")
+        if told:
+            raise ValueError("\n".join(told))
         return self
 
 
@@ -225,7 +226,11 @@ def parse_spec(given: Any, origin: str = "the table's spec") -> TableSpec:
     try:
         return TableSpec.model_validate(given)
     except ValidationError as error:
-        told = [f"  {line}" for problem in error.errors() for line in _edits(problem)]
+        problems = error.errors()
+        lines = [line for problem in problems for line in _edits(problem)]
+        if all(problem["loc"] for problem in problems):  # the check of names runs only when all else is right
+            lines += _absent_names(given)
+        told = [f"  {line}" for line in lines]
         raise InvalidInput(
             f"{origin} has {len(told)} error{'s' * (len(told) > 1)}:\n" + "\n".join(told),
             field="table",
@@ -256,24 +261,12 @@ def _located(path: Path, beside: Path) -> Path:
 
 
 def _wrong_names(spec: TableSpec) -> Iterator[str]:
-    """Roles and rules that name a column which is not there, or is of the wrong kind."""
+    """Roles and rules that name a column which is not there, is of the wrong kind, or contradict one another."""
+    yield from _absent_names(spec.model_dump(exclude_unset=True))
     has = {name: column.kind for name, column in spec.columns.items()}
-    numeric = ("number", "integer")
-    named: list[tuple[str, str, tuple[str, ...]]] = [
-        (role, getattr(spec, role), ()) for role in ("target", "id", "group")
-    ]
-    named += [("time", spec.time, (*numeric, "date")), ("known_at", spec.known_at, ("date",))]
-    named += [(f"columns.{name}.age_at", column.age_at, ("date",)) for name, column in spec.columns.items()]
-    named += [("protected", name, ()) for name in spec.protected]
-    named += [("quality.max_missing_share", name, ()) for name in spec.quality.max_missing_share]
-    named += [("quality.mean_between", name, numeric) for name in spec.quality.mean_between]
-    named += [("quality.share_of_value", name, ("category", "boolean")) for name in spec.quality.share_of_value]
-    named += [("quality.critical", name, ()) for name in spec.quality.critical]
-    for where, name, kinds in named:
-        if name and name not in has:
-            near = get_close_matches(name, has, n=1)
-            yield f"{where}: there is no column {name!r}." + (f" Write `{near[0]}`?" if near else "")
-        elif name and kinds and has[name] not in kinds:
+    for where, name in _named(spec.model_dump(exclude_unset=True)):
+        kinds = _KINDS_OF.get(where.rpartition(".")[2] if where.endswith(".age_at") else where)
+        if kinds and name in has and has[name] not in kinds:
             yield f"{where}: {name!r} is a {has[name]}; it must be a {' or '.join(kinds)}."
     if both := sorted(set(has) & set(spec.dropped)):
         yield f"dropped: {', '.join(both)} stand in `columns` too; leave one."
@@ -286,6 +279,43 @@ def _wrong_names(spec: TableSpec) -> Iterator[str]:
     allowed = spec.columns[spec.target].values if spec.target in has else ()
     if allowed and spec.positive not in allowed:
         yield f"positive: {spec.positive!r} is none of the target's values: {', '.join(allowed)}."
+
+
+_ROLES = ("target", "id", "time", "group", "known_at")
+_RULES = ("max_missing_share", "mean_between", "share_of_value", "critical")
+_KINDS_OF: dict[str, tuple[Kind, ...]] = {
+    "time": ("number", "integer", "date"),
+    "known_at": ("date",),
+    "age_at": ("date",),
+    "quality.mean_between": ("number", "integer"),
+    "quality.share_of_value": ("category", "boolean"),
+}
+
+
+def _absent_names(given: Mapping[str, Any]) -> list[str]:
+    """Names of columns that are not there, of a mapping that may be wrong in other ways."""
+    columns = given.get("columns")
+    has = [str(name) for name in columns] if isinstance(columns, Mapping) else []
+    told = []
+    for where, name in _named(given):
+        if name not in has:
+            near = get_close_matches(name, has, n=1)
+            told.append(f"{where}: there is no column {name!r}." + (f" Write `{near[0]}`?" if near else ""))
+    return told
+
+
+def _named(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Where a column is named, and how."""
+    columns, quality = given.get("columns"), given.get("quality")
+    places: list[tuple[str, Any]] = [(role, [given.get(role)]) for role in _ROLES]
+    if isinstance(columns, Mapping):
+        places += [(f"columns.{n}.age_at", [c.get("age_at")]) for n, c in columns.items() if isinstance(c, Mapping)]
+    places.append(("protected", given.get("protected")))
+    if isinstance(quality, Mapping):
+        places += [(f"quality.{rule}", quality.get(rule)) for rule in _RULES]
+    for where, names in places:
+        if isinstance(names, Mapping | list | tuple):
+            yield from ((where, name) for name in names if isinstance(name, str) and name)
 
 
 def _edits(problem: Any) -> Iterator[str]:
