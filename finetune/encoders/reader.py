@@ -16,7 +16,7 @@ from finetune.encoders.batches import Item, logits_of, padded
 from finetune.encoders.built_rows import BuiltRow, parted_rows
 from finetune.encoders.forms import check_head
 from finetune.encoders.losses import span_loss
-from finetune.encoders.reader_measures import Read, reader_metrics, reader_threshold
+from finetune.encoders.reader_measures import Read, reader_metrics, reader_slope, reader_threshold
 from finetune.encoders.reader_negatives import article_negatives, retrieved_negatives
 from finetune.encoders.reader_rows import FORMATS
 from finetune.encoders.spans import Span, Window, best_span, target_labels, windows
@@ -73,6 +73,7 @@ def train(recipe: ReaderRecipe, prepared: Prepared, place: Place, log: Log) -> T
     save_encoder(model, folder, recipe.base, config)
     reads = read_all(recipe, prepared, load_encoder(recipe.base, folder))
     config["threshold"] = reader_threshold(reads)
+    config["slope"] = reader_slope(reads, config["threshold"])
     save_encoder(model, folder, recipe.base, config)
     facts = {**ran.facts, "threshold": round(config["threshold"], 4)}
     digest = base_digest(recipe.base)
