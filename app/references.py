@@ -33,7 +33,7 @@ KINDS = {
     "prompt:NAME@VERSION": "another prompt; also the path of a template file",
     "adapter:NAME@VERSION": "a registered adapter",
     "git:REV": "this suite on another revision",
-    "settings:KEY=VALUE,..": "the same code with other settings, e.g. settings:search.rerank=0",
+    "settings:KEY=VALUE,..": "the same code with other settings, e.g. settings:search.candidates=50",
 }
 
 
@@ -282,14 +282,14 @@ def _marked(target: Target, mark: str) -> Target:
 
 
 def _overrides(text: str, settings: Settings) -> dict[str, object]:
-    """`search.rerank=0,llm.temperature=1` as nested fields."""
+    """`search.candidates=50,llm.temperature=1` as nested fields."""
     nested: dict[str, object] = {"home": settings.home}
     for part in text.split(","):
         key, found, value = part.partition("=")
         *groups, field = key.strip().lower().removeprefix("assay_").replace("__", ".").split(".")
         if not found or not field:
             raise InvalidInput(
-                f"{part!r} is no setting.", field="ref", next_step="Write settings:search.rerank=0; docs/settings.md."
+                f"{part!r} is no setting.", field="ref", next_step="Write settings:search.candidates=50; docs/settings.md."
             )
         place = nested
         for group in groups:

@@ -1,6 +1,6 @@
 """python -m evals.simulation --runs 1000 [--rows show.json --other show.json]: the gate's error rates, measured. JSON out.
 
-Every run is the gate itself (`evals.gate.compared`), fed with made-up rows, or with rows of a real suite. *A/A*: a version against
+Every run is the gate itself (`evals.gate.compared`), fed with made-up rows, or with those of a real suite where files are given. *A/A*: a version against
 itself must not fail. *Planted*: a candidate that loses five points on one metric must fail as often as was foreseen. The files are what
 `assay eval show RUN --rows --json` prints: of one version, and of another one of the same suite, whose arms are swapped at random,
 document by document. That makes an A/A comparison whose differences are as large as real ones.
@@ -210,25 +210,23 @@ def _scores(row: EvalRow) -> dict[str, float]:
 def simulate(arguments: argparse.Namespace) -> dict:
     rng = np.random.default_rng(arguments.seed)
     runs, few = arguments.runs, max(1, arguments.runs // 2)
-    world = made_up(rng)
-    report = {
-        "made up": {
+    if arguments.rows is None:
+        world = made_up(rng)
+        planted_in = [caught(world, metric, few, rng) for metric in world.metrics]
+        return {
+            "world": world.name,
             "samples": len(world.samples),
-            "a_a": a_a(world, runs, rng),
-            "planted": [caught(world, metric, few, rng) for metric in world.metrics],
+            "a_a": [a_a(world, runs, rng)],
+            "planted": planted_in,
         }
+    suite = real(arguments.rows, arguments.other, arguments.metrics, arguments.margin)
+    sizes = (0, *arguments.documents)
+    return {
+        "world": suite.name,
+        "samples": len(suite.samples),
+        "a_a": [a_a(suite, runs, rng, n) for n in (0, arguments.documents[0])],
+        "planted": [caught(suite, arguments.metrics[0], few, rng, n) for n in sizes],
     }
-    if arguments.rows:
-        suite = real(arguments.rows, arguments.other, arguments.metrics, arguments.margin)
-        first = arguments.metrics[0]
-        report["real rows"] = {
-            "name": suite.name,
-            "samples": len(suite.samples),
-            "a_a": a_a(suite, runs, rng),
-            "a_a, documents resampled": a_a(suite, runs, rng, n_documents=arguments.documents),
-            "planted": [caught(suite, first, few, rng), caught(suite, first, few, rng, arguments.documents)],
-        }
-    return report
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -239,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--other", type=Path, help="the same of another version")
     parser.add_argument("--metrics", nargs="+", default=["citation_recall", "token_recall", "abstention_correct"])
     parser.add_argument("--margin", type=float, default=0.2)
-    parser.add_argument("--documents", type=int, default=240, help="so many, drawn from those of the rows")
+    parser.add_argument("--documents", type=int, nargs="+", default=[240], help="so many, drawn from those of the rows")
     given = parser.parse_args(arguments)
     if (given.rows is None) != (given.other is None):
         parser.error("--rows and --other go together")

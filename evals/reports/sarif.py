@@ -13,7 +13,8 @@ from evals.reports.markdown import MEANING
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {Outcome.PASS: "none", Outcome.FAIL: "error", Outcome.INCONCLUSIVE: "warning"}
-KINDS = {Outcome.PASS: "pass", Outcome.FAIL: "fail", Outcome.INCONCLUSIVE: "open"}
+KINDS = {Outcome.PASS: "pass", Outcome.FAIL: "fail", Outcome.INCONCLUSIVE: "fail"}
+"""Any kind but `fail` must have the level `none` (3.27.10), and would not be shown: inconclusive is a warning."""
 
 
 def to_sarif(report: GateReport, suite_uri: str, version: str = "") -> str:

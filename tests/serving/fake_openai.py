@@ -5,7 +5,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +18,11 @@ class FakeOpenAI:
     """What the server does, changeable while it runs, and what it was asked."""
 
     says: tuple[str, ...] = ("Tea ", "is free ", "[1].")
-    """The pieces of every reply."""
+    """The pieces of every reply ..."""
+    replies: Callable[[dict], str] | None = None
+    """... unless this makes one out of the request."""
+    adapters: dict[str, str] = field(default_factory=dict)
+    """Loaded as vLLM loads them, name to path."""
     status: int = 200
     fails_after: int | None = None
     """Cut the connection after so many pieces."""
@@ -64,6 +68,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.fake.requests.append(body)
+        if self.path.endswith("/load_lora_adapter"):
+            self.fake.adapters[body["lora_name"]] = body["lora_path"]
+            return self._whole(200, {})
         if self.fake.key and self.headers["authorization"] != f"Bearer {self.fake.key}":
             given = self.headers["authorization"].removeprefix("Bearer ")
             return self._refuse(401, f"Incorrect API key provided: {given}")
@@ -80,8 +87,12 @@ class _Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):  # the client left
             return None
 
+    def do_GET(self):
+        self._whole(200, {"data": [{"id": name} for name in ("base", *self.fake.adapters)]})
+
     def _stream(self, body: dict) -> None:
-        for n, piece in enumerate(self.fake.says):
+        says = (self.fake.replies(body),) if self.fake.replies else self.fake.says
+        for n, piece in enumerate(says):
             if n == self.fake.fails_after:
                 self.close_connection = True
                 return None
@@ -115,7 +126,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _refuse(self, status: int, message: str) -> None:
-        content = json.dumps({"error": {"message": message, "type": "error", "code": "x", "param": None}}).encode()
+        self._whole(status, {"error": {"message": message, "type": "error", "code": "x", "param": None}})
+
+    def _whole(self, status: int, body: dict) -> None:
+        content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
