@@ -18,6 +18,7 @@ from app.eval_stores import drop_stores_with
 from data.errors import InfrastructureError, InvalidInput
 from data.records import Document, Principal, Query, SearchMode
 from data.tables import chunks, contents, documents, erasures, receipt_documents, vectors
+from evals.store import EvalStore
 
 KEY_FILE = "instance.key"
 CANARY_CHARACTERS = 48
@@ -193,6 +194,11 @@ def _probes(assay: Assay, t: _Traces, principal: Principal) -> list[Probe]:
                 store="database.receipts",
                 looked_for="receipts that still quote it",
                 found=rows(receipt_documents, receipt_documents.c.document_id == t.document_id),
+            ),
+            Probe(
+                store="database.evals",
+                looked_for="rows and cached answers that name it",
+                found=EvalStore(assay.stores.database).n_mentions(t.document_id),
             ),
         ]
         if t.kept_by:

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from app.assay import Assay
 
 EXTRACTIVE = "assay-extractive"
+KEPT = 256
+"""Searches that are remembered: a case's digest and its answer follow one another."""
 FENCE = "SOURCE-0"
 """In place of the random one, where prompts are compared."""
 ANSWERING = (
@@ -90,7 +92,7 @@ def prompt_of(ref: str) -> Prompt:
 
 
 class _RagCase:
-    """One search serves both the digest and the answer of a case: what was found is kept as long as the target."""
+    """One search serves both the digest and the answer of a case."""
 
     def __init__(self, spec: RagTarget, settings: Settings, assay: "Assay") -> None:
         parts = assay.rag.parts
@@ -100,7 +102,7 @@ class _RagCase:
         self._reader = _Confiding(parts.reader)
         self._parts = replace(
             parts,
-            retrieve=cache(parts.retrieve),
+            retrieve=lru_cache(KEPT)(parts.retrieve),
             rerank=_kept(parts.rerank),
             reader=self._reader,
             prompt=lambda: prompt,
@@ -189,9 +191,11 @@ def _kept(rerank: Callable[..., tuple[Hit, ...]]) -> Callable[..., tuple[Hit, ..
 
     def reranked(question: str, hits: tuple[Hit, ...], k: int) -> tuple[Hit, ...]:
         key = (question, k, tuple((hit.chunk.id, hit.chunk.document_version) for hit in hits))
-        if key not in known:
-            known[key] = rerank(question, hits, k)
-        return known[key]
+        found = known.get(key) or rerank(question, hits, k)
+        if len(known) >= KEPT:
+            known.clear()
+        known[key] = found
+        return found
 
     return reranked
 

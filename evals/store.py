@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
-from sqlalchemy import Text, cast, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Text, cast, delete, func, insert, or_, select, update
 
 from data.database import Database
 from data.errors import NotFound
@@ -113,16 +113,32 @@ class EvalStore:
     def forget(self, document_id: str) -> int:
         """Drop what was cached of a document, and the words of rows that tell of it; scores stay. Returns how many rows."""
         with self._database.append() as connection:
-            told = or_(eval_cache.c.kind == "scores", eval_cache.c.body.contains(document_id, autoescape=True))
-            connection.execute(
-                delete(eval_cache).where(told)
-            )  # scores name no document, though they may repeat its words
-            tells = cast(eval_rows.c.body, Text).contains(document_id, autoescape=True)
-            rows = connection.execute(select(eval_rows.c.id, eval_rows.c.body).where(tells)).all()
+            connection.execute(delete(eval_cache).where(_cached_of(document_id)))
+            rows = connection.execute(select(eval_rows.c.id, eval_rows.c.body).where(_rows_of(document_id))).all()
             for kept in rows:
                 body = _blanked(EvalRow.model_validate(kept.body)).model_dump(mode="json")
                 connection.execute(update(eval_rows).where(eval_rows.c.id == kept.id).values(body=body))
         return len(rows)
+
+    def n_mentions(self, document_id: str) -> int:
+        """Rows and cached answers that name a document."""
+        told = (select(func.count()).select_from(eval_rows).where(_rows_of(document_id)),)
+        told += (select(func.count()).select_from(eval_cache).where(_names(eval_cache.c.body, document_id)),)
+        with self._database.read() as connection:
+            return sum(connection.execute(one).scalar_one() for one in told)
+
+
+def _rows_of(document_id: str) -> ColumnElement[bool]:
+    return _names(cast(eval_rows.c.body, Text), document_id)
+
+
+def _cached_of(document_id: str) -> ColumnElement[bool]:
+    """Scores name no document, though they may repeat its words: all of them go."""
+    return or_(eval_cache.c.kind == "scores", _names(eval_cache.c.body, document_id))
+
+
+def _names(column: ColumnElement[str], document_id: str) -> ColumnElement[bool]:
+    return column.contains(document_id, autoescape=True)
 
 
 def _blanked(row: EvalRow) -> EvalRow:

@@ -2,17 +2,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from data.database import Database
 from data.errors import NotFound
 from data.records import EvalRow, EvalRun, Score
 from evals.store import EvalStore
+from tests.databases import new_database
 from tests.evals.making import answered, citation, hit
 
 
 @pytest.fixture
 def store(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
-    database.migrate()
+    database = new_database(tmp_path / "x.db")
     yield EvalStore(database)
     database.close()
 
@@ -85,7 +84,9 @@ def test_a_forgotten_document_leaves_no_word_in_rows_and_cache_and_keeps_the_sco
         store.append(one)
         store.put(one.sample_id, "observation", one.observation.model_dump_json())
     store.put("scored", "scores", '[{"detail": "The secret is blue."}]')
+    assert store.n_mentions(identity) == 2, "a row and a cached answer"
     assert store.forget(identity) == 1
+    assert store.n_mentions(identity) == 0
     first, second = store.rows("run_1")
     assert "secret" not in first.model_dump_json()
     assert first.scores[0].value == 0.25

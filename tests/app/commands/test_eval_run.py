@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 import yaml
@@ -109,6 +110,19 @@ def test_erasing_a_document_takes_its_words_out_of_runs_and_cache(run, suite, ho
     rows = run("eval", "show", "tiny", "--rows", "--json").json["rows"]
     assert "twenty-two weeks of" not in json.dumps(rows)
     assert [s["value"] for r in rows if r["sample_id"] == "leave" for s in r["scores"] if s["scorer"] == "token_recall"]
+
+
+def test_without_mlflow_a_run_says_how_to_get_it_and_goes_on(run, suite, monkeypatch):
+    monkeypatch.delitem(sys.modules, "evals.tracking", raising=False)
+    monkeypatch.setitem(sys.modules, "mlflow", None)  # Python's own way of saying that a module is not there
+    ran = run("eval", "run", suite(), "--json")
+    assert ran.code == 0
+    assert "not logged to MLflow" in ran.err
+    assert "[evals]" in ran.err
+    assert ran.json["mlflow_run"] is None
+    insisted = run("eval", "run", suite(), "--track")
+    assert insisted.code == 2
+    assert "mlflow" in insisted.err
 
 
 @pytest.mark.filterwarnings("ignore")  # MLflow's own, of SQLAlchemy's future
