@@ -58,7 +58,7 @@ POSSIBLE = re.compile(r"\d{2,5}(?:[ .-]\d{2,5}){1,4}|\d{7,11}|\d{2,5}[ -]\d{6,8}
 CUE_BEFORE = re.compile(
     r"\b(?:call(?:s|ed|ing)?|phones?|phoned|tel|telephones?|mobiles?|cell|cellphones?|handys?|landline|fax|faxed|dial(?:l?ed)?|ring"
     r"|rang|text(?:ed|ing)?|sms|whatsapp|signal|telegram|hotline|helpline|voicemail|pager|extension|reach(?:ed)?|answer(?:s|ing)"
-    r"|contact(?:ed|s)?|messag(?:es?|ing)|(?:my|your|his|her|our|their)(?: new| old| current)? numbers?)"
+    r"|contact(?:ed|s)?|messag(?:es?|ing)|(?:my|your|his|her|our|their|the|this|that|a)(?: new| old| current| other| following| work| home| office| private)? numbers?|(?:home|office|work|emergency|contact) numbers?)"
     r"(?:\W{1,4}(?:me|us|him|her|them|you|at|on|is|was|are|numbers?|nr|no|the|this|following|back|to|under|via|by|from|for|new|old|or))"
     r"{0,5}\W{0,4}$",
     re.I,

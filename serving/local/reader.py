@@ -9,6 +9,7 @@ How the weights were fitted, and what they reach: docs/decisions/0005-extractive
 import hashlib
 import math
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -202,12 +203,15 @@ def stems(text: str) -> list[str]:
     return [_stem(word) for word in WORD.findall(text.lower()) if word not in FUNCTION_WORDS]
 
 
-_STEMMER = snowballstemmer.stemmer("english")
+_OWN = threading.local()
+"""A stemmer keeps the word it works on: two threads in one give each other's stems, or an IndexError."""
 
 
 @lru_cache(maxsize=100_000)
 def _stem(word: str) -> str:
-    return _STEMMER.stemWord(word)
+    if not hasattr(_OWN, "stemmer"):
+        _OWN.stemmer = snowballstemmer.stemmer("english")
+    return _OWN.stemmer.stemWord(word)
 
 
 @cache
