@@ -1,7 +1,7 @@
 """Builds the product from settings; with `app.commands` the only place that imports adapters, and only when called."""
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.settings import Settings
 from data.database import Database
@@ -173,20 +173,47 @@ def build_eval_tools(settings: Settings, assay: "Assay | None" = None) -> "Tools
     """The models that scorers may ask, each loaded when it is first asked. `assay` lends its encoder where there is one."""
     from evals.scorers.registry import Tool, Tools
 
-    others = {"supports": _lexical_support()}
+    heads = assay.heads if assay is not None else build_heads(settings)
+    screens = {
+        name: Tool(screen.id, screen.probabilities)
+        for name in ("toxicity", "injection")
+        if heads is not None and (screen := getattr(heads, name)) is not None
+    }
+    if settings.evals.detoxify:
+        screens["toxicity"] = build_detoxify(settings)
+    others = _supports(heads) | ({"judge": settings.evals.judge} if settings.evals.judge.url else {})
     if assay is not None:
-        return Tools(embed=Tool(assay.embedder.id, assay.embed), others=others)
+        return Tools(embed=Tool(assay.embedder.id, assay.embed), others=others, **screens)
     encoder = build_encoder(settings, settings.encoder.model)
-    return Tools(embed=Tool(encoder.id, lambda texts: encoder.embed(texts, kind="document")), others=others)
+    embed = Tool(encoder.id, lambda texts: encoder.embed(texts, kind="document"))
+    return Tools(embed=embed, others=others, **screens)
 
 
-def _lexical_support() -> "Tool":
-    """Stands in for the grounding model where there is none: the words that a quote and a sentence share."""
+def build_detoxify(settings: Settings) -> "Tool":
+    """Raises: MissingExtra without detoxify, InvalidInput when its checkpoint is not there."""
+    from evals.scorers.registry import Tool
+
+    checkpoint = settings.evals.detoxify
+    if checkpoint is None or not checkpoint.is_file():
+        raise InvalidInput(f"There is no Detoxify checkpoint at {checkpoint}.", field="detoxify")
+    try:
+        from evals.scorers.detoxify_model import DetoxifyModel
+    except ImportError as error:
+        raise MissingExtra("detoxify", extra="evals") from error
+    model = DetoxifyModel(checkpoint, settings.evals.detoxify_files)
+    return Tool(model.id, model)
+
+
+def _supports(heads: "ShippedHeads | None") -> dict[str, Any]:
+    """What tells whether a premise supports a sentence, and from where on: the grounding adapter, else shared words."""
     from evals.scorers.registry import Tool
     from serving.local.grounder import LexicalGrounder
 
-    grounder = LexicalGrounder()
-    return Tool(grounder.id, lambda pairs: [grounder.support(said, [quote])[0] for quote, said in pairs])
+    if heads is not None and (head := heads.grounding) is not None:
+        return {"supports": Tool(head.id, head.supports), "supports_threshold": head.threshold}
+    words = LexicalGrounder()
+    lexical = Tool(words.id, lambda pairs: [words.support(said, [quote])[0] for quote, said in pairs])
+    return {"supports": lexical, "supports_threshold": words.threshold}
 
 
 def build_likelihood(path: str) -> "LocalLikelihood":
