@@ -67,7 +67,7 @@ class ReaderConfig(BaseModel):
     """How much retrieval's order counts, times log(rank)."""
     demotion: float = Field(2.0, ge=0)
     """Taken off sentences of documents whose metadata calls them superseded or archived."""
-    weight_spans: float = Field(0.0, ge=0, le=1)
+    weight_spans: float = Field(0.6, ge=0, le=1)
     """How much the reader adapter, where there is one, decides whether a sentence answers; 0 leaves it out. Figures: docs/heads.md."""
     spans: int = Field(3, ge=1)
     """Sentences that the adapter reads: the best ones without it."""
