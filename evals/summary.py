@@ -150,8 +150,20 @@ def _summary(found: list[tuple[EvalRow, Score]], metric: Metric) -> MetricSummar
         return MetricSummary(mean=None, low=None, high=None, n_clusters=0, **facts)
     estimate = clustered_mean([value for value, _ in known], [cluster for _, cluster in known])
     return MetricSummary(
-        mean=estimate.mean, low=estimate.low, high=estimate.high, n_clusters=estimate.n_clusters, **facts
+        mean=estimate.mean,
+        low=_within(estimate.low, metric),
+        high=_within(estimate.high, metric),
+        n_clusters=estimate.n_clusters,
+        **facts,
     )
+
+
+def _within(end: float | None, metric: Metric) -> float | None:
+    """An interval's end, cut where no mean can lie."""
+    if end is None:
+        return None
+    above = end if metric.low is None else max(end, metric.low)
+    return above if metric.high is None else min(above, metric.high)
 
 
 def _loss(row: EvalRow, by: str) -> float | None:

@@ -54,6 +54,8 @@ def print_show(facts: dict[str, Any]) -> None:
 def _print_numbers(console: Console, facts: dict[str, Any]) -> None:
     table = Table("metric", "mean", "95 %", "n", "clusters", "errors")
     for name, m in facts["metrics"].items():
+        if not m["n"] and not m["n_errors"]:
+            continue  # applies to none of the samples
         unit = f" {m['unit']}" if m["unit"] else ""
         better = "" if m["higher_is_better"] else " (less is better)"
         between = f"{m['low']:.3f} .. {m['high']:.3f}" if m["low"] is not None else "-"

@@ -46,6 +46,13 @@ def test_samples_of_one_document_widen_the_interval():
     assert together.high - together.low > alone.high - alone.low
 
 
+def test_an_interval_ends_where_no_mean_can_lie():
+    rows = [row(f"{n}", ("f1", float(n > 0)), ("ms", float(n == 0))) for n in range(5)]
+    found = summarised(rows, {"f1": F1, "ms": MS})
+    assert (found["f1"].high, found["ms"].low) == (1.0, 0.0)
+    assert found["ms"].high > found["ms"].mean
+
+
 def test_the_worst_come_first_whichever_end_is_bad():
     rows = [row("a", ("f1", 0.9), ("ms", 5.0)), row("b", ("f1", 0.1), ("ms", 9.0)), row("c", ("f1", "down"))]
     assert [r.sample_id for r, _ in worst(rows, F1)] == ["b", "a"]
