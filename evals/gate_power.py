@@ -31,7 +31,8 @@ def _reading(gate: GateConfig, metric: Metric, rules: GateRules, found: tuple[De
     design, assumes = found
     width = metric.high - metric.low
     margin, least = gate.margin / width, gate.least_loss / width
-    detectable = smallest_detectable(design, rules.power, least)
+    stops = None if gate.looks_closer else margin
+    detectable = smallest_detectable(design, rules.power, least, stops_within=stops)
     return PowerReading(
         metric=gate.metric,
         n_samples=len(design.scores),
@@ -39,7 +40,7 @@ def _reading(gate: GateConfig, metric: Metric, rules: GateRules, found: tuple[De
         power=rules.power,
         detectable=None if detectable is None else detectable * width,
         margin=gate.margin,
-        chance_to_catch_margin=detection_power(design, margin, least),
+        chance_to_catch_margin=detection_power(design, margin, least, stops_within=stops),
         chance_to_pass=passing_power(design, margin),
         assumes=assumes,
     )

@@ -170,7 +170,7 @@ def caught(world: World, metric: str, runs: int, rng: np.random.Generator, n_doc
     for run in range(runs):
         drawn = resampled(world, n_documents, rng) if n_documents else world
         if run < 20:
-            foreseen.append(_foreseen(drawn, metric))
+            foreseen.append(_foreseen(drawn, metric, run))
         outcome, n = once(drawn, planted(drawn, metric, rng), run, GateRules())
         found += outcome[f"{metric}:{Outcome.FAIL}"]
         stopped, total = stopped + n, total + len(drawn.samples)
@@ -184,13 +184,16 @@ def caught(world: World, metric: str, runs: int, rng: np.random.Generator, n_doc
     }
 
 
-def _foreseen(world: World, metric: str) -> float:
+def _foreseen(world: World, metric: str, seed: int) -> float:
     """What the gate says before it spends, for a loss of `LOSS`."""
     numbers: dict[str, int] = {}
     chosen = [s for s in world.samples if metric in world.values[s.id]]
     clusters = tuple(numbers.setdefault(str(s.metadata["cluster"]), len(numbers)) for s in chosen)
     scores = tuple(world.values[s.id][metric] for s in chosen)
-    return detection_power(Design(clusters, scores, n_checks=len(world.metrics)), LOSS, LOSS / 2)
+    stops = None if world.gates[0].looks_closer else world.margin
+    return detection_power(
+        Design(clusters, scores, n_checks=len(world.metrics)), LOSS, LOSS / 2, seed, stops_within=stops
+    )
 
 
 def _n_documents(world: World) -> int:

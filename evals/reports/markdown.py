@@ -9,7 +9,7 @@ from evals.gate_report import CaseLoss, GateReading, GateReport, PowerReading
 MARKS = {Outcome.PASS: "pass", Outcome.FAIL: "**FAIL**", Outcome.INCONCLUSIVE: "inconclusive"}
 MEANING = {
     Conclusion.PASS: "The candidate is proven to be within every margin and on the right side of every floor.",
-    Conclusion.FAIL: "The candidate is worse, by more than chance explains.",
+    Conclusion.FAIL: "The candidate is worse than the baseline by more than chance explains, or beyond a floor.",
     Conclusion.INCONCLUSIVE: "The samples do not tell: neither a regression nor its absence is proven.",
     Conclusion.INFRASTRUCTURE: "Too many cases ended in an error. Errors are no scores, so nothing was judged.",
 }

@@ -40,11 +40,19 @@ class Design:
         return max(self.clusters) + 1
 
 
-def detection_power(design: Design, regression: float, least_loss: float = 0.0, seed: int = 0) -> float:
-    """The probability that a loss of `regression` on average is found, at some time or at the end."""
+def detection_power(
+    design: Design, regression: float, least_loss: float = 0.0, seed: int = 0, *, stops_within: float | None = None
+) -> float:
+    """The probability that a loss of `regression` on average is found, at some time or at the end.
+
+    `stops_within` is the margin where asking stops as soon as the candidate is proven to be within it: what passes first is not found.
+    """
     means, overall = planted(design, regression, np.random.default_rng(seed))
-    is_found = log_peaks_worse(means) >= np.log(design.n_checks / design.alpha)
-    return float((is_found & (overall <= -least_loss)).mean())
+    found = first_worse(means, np.log(design.n_checks / design.alpha))
+    last = means.shape[1] - 1
+    if stops_within is not None:
+        last = np.minimum(first_within(means, stops_within, np.log(1 / design.alpha)), last)
+    return float(((found <= last) & (overall <= -least_loss)).mean())
 
 
 def passing_power(design: Design, margin: float, regression: float = 0.0, seed: int = 0) -> float:
@@ -53,17 +61,20 @@ def passing_power(design: Design, margin: float, regression: float = 0.0, seed: 
     return float(((log_peaks_within(means, margin) >= np.log(1 / design.alpha)) & (overall > -margin)).mean())
 
 
-def smallest_detectable(design: Design, power: float, least_loss: float = 0.0, seed: int = 0) -> float | None:
+def smallest_detectable(
+    design: Design, power: float, least_loss: float = 0.0, seed: int = 0, *, stops_within: float | None = None
+) -> float | None:
     """The smallest loss found with probability `power`, to `FINEST`; None where even losing everything is not."""
+
+    def found(regression: float) -> bool:
+        return detection_power(design, regression, least_loss, seed, stops_within=stops_within) >= power
+
     low, high = 0.0, float(np.mean(design.scores))
-    if detection_power(design, high, least_loss, seed) < power:
+    if not found(high):
         return None
     while high - low > FINEST:
         middle = (low + high) / 2
-        if detection_power(design, middle, least_loss, seed) < power:
-            low = middle
-        else:
-            high = middle
+        low, high = (low, middle) if found(middle) else (middle, high)
     return high
 
 
@@ -85,19 +96,41 @@ def planted(design: Design, regression: float, rng: np.random.Generator) -> tupl
 
 def log_peaks_worse(means: np.ndarray) -> np.ndarray:
     """The highest log capital that `SymmetricCapital` reaches on each row of cluster means."""
-    return _log_peaks(means, SCALES, lambda scale, m: np.log1p(-symmetric_stakes(scale * m)))
+    return np.maximum(0.0, _log_wealth_worse(means).max(axis=1))
 
 
 def log_peaks_within(means: np.ndarray, margin: float) -> np.ndarray:
     """The same of `Capital(-margin, 1, BOLD_FRACTIONS)`."""
+    return np.maximum(0.0, _log_wealth_within(means, margin).max(axis=1))
+
+
+def first_worse(means: np.ndarray, threshold: float) -> np.ndarray:
+    """The cluster, from 0, at which that capital first has the log `threshold`; their number where it never has."""
+    return _first(_log_wealth_worse(means), threshold)
+
+
+def first_within(means: np.ndarray, margin: float, threshold: float) -> np.ndarray:
+    return _first(_log_wealth_within(means, margin), threshold)
+
+
+def _log_wealth_worse(means: np.ndarray) -> np.ndarray:
+    return _log_wealth(means, SCALES, lambda scale, m: np.log1p(-symmetric_stakes(scale * m)))
+
+
+def _log_wealth_within(means: np.ndarray, margin: float) -> np.ndarray:
     odds = (means + margin) / (1 - margin)
-    return _log_peaks(odds, BOLD_FRACTIONS, lambda fraction, o: np.log1p(fraction * o))
+    return _log_wealth(odds, BOLD_FRACTIONS, lambda fraction, o: np.log1p(fraction * o))
 
 
-def _log_peaks(
+def _log_wealth(
     values: np.ndarray, ways: np.ndarray, log_factor: Callable[[float, np.ndarray], np.ndarray]
 ) -> np.ndarray:
     total = np.full(values.shape, -np.inf)
     for way, n in zip(*np.unique(ways, return_counts=True), strict=True):
         np.logaddexp(total, log_factor(way, values).cumsum(axis=1) + np.log(n / len(ways)), out=total)
-    return np.maximum(0.0, total.max(axis=1))
+    return total
+
+
+def _first(paths: np.ndarray, threshold: float) -> np.ndarray:
+    reached = paths >= threshold
+    return np.where(reached.any(axis=1), reached.argmax(axis=1), paths.shape[1])

@@ -37,7 +37,7 @@ def references(tmp_path):
         chosen = Settings(home=tmp_path, **settings)
         target = target_of(lambda sample: "me", "someone", "d1")
         scorers = build_scorers(suite, Tools())
-        ready = Evaluation(suite, target, scorers, SAMPLES, EvalStore(database), None, chosen)
+        ready = Evaluation(suite, target, scorers, SAMPLES, EvalStore(database), None, chosen, Tools())
         return References(ready, chosen, GateOptions(), ExitStack())
 
     yield make
