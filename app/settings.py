@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -167,13 +168,18 @@ def variables(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> Iterat
             yield from variables(info.annotation, name + "__")
 
 
+@cache
+def _known() -> tuple[str, ...]:
+    return tuple(name for name, _, _ in variables())
+
+
 def _is_unknown(name: str) -> bool:
-    return name.upper().startswith(PREFIX) and name.upper() not in {known for known, _, _ in variables()}
+    return name.upper().startswith(PREFIX) and name.upper() not in _known()
 
 
 def _unknown(name: str) -> str:
     """Never its value: it may be a secret under a misspelt name."""
-    close = get_close_matches(name.upper(), [known for known, _, _ in variables()], n=1)
+    close = get_close_matches(name.upper(), _known(), n=1)
     return f"{name} is not a setting" + (f" (did you mean {close[0]}?)" if close else "")
 
 

@@ -19,7 +19,6 @@ from app.encoders import Encoders
 from app.keys import KeyStore
 from app.settings import Settings
 from app.wiring import build_rag
-from data.database import Database
 from data.reading import Reader
 from data.records import EVERYONE, Principal
 from retrieval.catalog import Catalog
@@ -29,6 +28,7 @@ from retrieval.ingest import Ingester
 from retrieval.keeper import Keeper
 from serving.local.reader import ReaderConfig
 from tests.app.api.conftest import local_client
+from tests.databases import new_database
 
 pytestmark = pytest.mark.slow
 TENANTS, GROUPS, COLLECTIONS = ("north", "south"), ("hr", "law"), ("one", "two")
@@ -81,8 +81,7 @@ CHANGES = st.lists(st.tuples(st.integers(0, 5), st.just("delete") | GROUP_SETS),
 def product(tmp_path_factory) -> Iterator[Product]:
     """All real but the embedder (hashed words) and the reader's threshold: it should quote as much as it can."""
     home = tmp_path_factory.mktemp("security")
-    database = Database(f"sqlite:///{home / 'assay.db'}")
-    database.migrate()
+    database = new_database(home / "assay.db")
     catalog, embedder = Catalog(database), HashingEmbedder()
     encoders = Encoders(database, lambda model: embedder)
     chosen = Settings(home=home, reader=ReaderConfig(threshold=0.01))

@@ -1,8 +1,11 @@
 """The real product over the hashing embedder, with a fake or no generating model: fast, deterministic, everything else real."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
@@ -21,6 +24,7 @@ from retrieval.keeper import Keeper
 from serving.config_llm import LLMConfig
 from serving.llm import Generator
 from serving.local.reader import ReaderConfig
+from tests.databases import put_schema
 
 LEAVE = """# Parental leave
 
@@ -33,9 +37,32 @@ ASKER = Principal(subject="ada")
 
 
 @contextmanager
+def told_product(home: Path, **settings) -> Iterator[Assay]:
+    """An opened `Assay` in `home` that holds `leave.md` and `tea.md`, as `put` stores them."""
+    shutil.copytree(_told(), home / "var", dirs_exist_ok=True)
+    with product(home, **settings) as assay:
+        yield assay
+
+
+@cache
+def _told() -> Path:
+    """A `var` folder with the two documents stored and indexed, once in a test run: copying it is ten times as fast."""
+    folder = tempfile.TemporaryDirectory(prefix="told-")
+    _kept.append(folder)
+    with product(Path(folder.name)) as assay:
+        put(assay, "leave.md", LEAVE)
+        put(assay, "tea.md", TEA)
+    return Path(folder.name) / "var"
+
+
+_kept: list[tempfile.TemporaryDirectory] = []
+
+
+@contextmanager
 def product(home: Path, **settings) -> Iterator[Assay]:
     """An opened `Assay` in `home`; what was stored there before is there again. `settings` are those of `Settings`."""
     chosen = Settings(home=home, **{"reader": ReaderConfig(threshold=0.1)} | settings)
+    put_schema(chosen.var / "assay.db")
     database = open_database(chosen)
     catalog, embedder = Catalog(database), HashingEmbedder(256)
     encoders = Encoders(database, lambda model: embedder)

@@ -1,5 +1,7 @@
 """The whole product over the hashing embedder and a database of its own: everything else is real. Imported by tests."""
 
+import atexit
+from functools import cache
 from pathlib import Path
 
 from app.assay import Assay, Stores
@@ -11,6 +13,7 @@ from retrieval.config import IndexConfig, IngestConfig, SearchConfig
 from retrieval.embedding import HashingEmbedder, Vectors
 from retrieval.ingest import Ingester
 from retrieval.keeper import Keeper
+from tests.databases import new_database
 
 
 class CountingEmbedder(HashingEmbedder):
@@ -25,6 +28,14 @@ class CountingEmbedder(HashingEmbedder):
         return super().embed(texts, kind=kind)
 
 
+@cache
+def _converting() -> Reader:
+    """The processes that convert for all products of a test run: starting one takes a second."""
+    reader = Reader(ReadingConfig(workers=2))
+    atexit.register(reader.close)
+    return reader
+
+
 class CountingReader(Reader):
     """Keeps the name of every file that it was asked to read."""
 
@@ -36,11 +47,14 @@ class CountingReader(Reader):
         self.names.append(name)
         return super().read(name, content)
 
+    def _convert(self, name, data):
+        return _converting()._convert(name, data)
+
 
 def open_product(home: Path, *, database: str = "", index: IndexConfig | None = None) -> Assay:
     """An `Assay` whose model '' is a 64-dimensional and whose model 'wide' a 128-dimensional hashing embedder."""
     home.mkdir(exist_ok=True)
-    store = Database(database or f"sqlite:///{home / 'assay.db'}")
+    store = Database(database) if database else new_database(home / "assay.db")
     store.migrate()
     catalog = Catalog(store)
     encoders = Encoders(store, lambda model: CountingEmbedder(128 if model == "wide" else 64))

@@ -2,18 +2,17 @@ import pytest
 from sqlalchemy import func, select
 
 from app.encoders import Encoders, EncoderSpec
-from data.database import Database
 from data.tables import vectors
 from retrieval.catalog import Catalog
 from retrieval.config import IngestConfig
 from retrieval.embedding import HashingEmbedder
 from retrieval.ingest import Destination, Ingester, ReadSource
+from tests.databases import new_database
 
 
 @pytest.fixture
 def database(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'assay.db'}")
-    database.migrate()
+    database = new_database(tmp_path / "assay.db")
     yield database
     database.close()
 

@@ -7,7 +7,7 @@ from langchain_core.language_models import FakeListChatModel
 from app.erasure import Certificate, erase, instance_key, is_genuine
 from data.errors import InfrastructureError, InvalidInput, NotFound
 from data.records import Principal
-from tests.app.answering_product import ASKER, LEAVE, TEA, answer, product, put, with_model
+from tests.app.answering_product import ASKER, answer, product, put, told_product, with_model
 
 SECRET = "the zanzibar protocol needs nineteen violet keys"
 TEXT = (
@@ -17,9 +17,7 @@ TEXT = (
 
 @pytest.fixture
 def assay(tmp_path):
-    with product(tmp_path) as opened:
-        put(opened, "leave.md", LEAVE)
-        put(opened, "tea.md", TEA)
+    with told_product(tmp_path) as opened:
         yield opened
 
 
@@ -94,9 +92,10 @@ def test_while_another_process_holds_the_index_nothing_is_deleted(tmp_path, assa
         assert second.document(identity, ASKER)
 
 
-@pytest.fixture
-def certificate(assay) -> Certificate:
-    return erase(assay, put(assay, "protocol.md", TEXT), ASKER)
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> Certificate:
+    with told_product(tmp_path_factory.mktemp("erased")) as opened:
+        return erase(opened, put(opened, "protocol.md", TEXT), ASKER)
 
 
 def test_a_certificate_is_genuine_also_after_json(certificate):

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import select
 
 from app.keys import KeyStore
-from data.database import Database
 from data.errors import InvalidInput, NotFound, Unauthenticated
 from data.tables import api_keys
+from tests.databases import new_database
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -20,8 +20,7 @@ class Clock:
 
 @pytest.fixture
 def database(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'keys.db'}")
-    database.migrate()
+    database = new_database(tmp_path / "keys.db")
     yield database
     database.close()
 

@@ -9,16 +9,14 @@ from langchain_core.runnables import RunnablePassthrough
 from app.langchain_parts import AssayRetriever, answering, streaming
 from data.errors import InvalidInput
 from data.records import EventType, Principal
-from tests.app.answering_product import LEAVE, TEA, product, put
+from tests.app.answering_product import put, told_product
 
 QUESTION = "How many weeks of parental leave may parents take?"
 
 
 @pytest.fixture
 def assay(tmp_path):
-    with product(tmp_path) as opened:
-        put(opened, "leave.md", LEAVE)
-        put(opened, "tea.md", TEA)
+    with told_product(tmp_path) as opened:
         put(opened, "pay.md", "# Pay\n\nParents pay no parental leave tax.\n", groups=frozenset({"hr"}))
         yield opened
 

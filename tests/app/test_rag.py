@@ -12,7 +12,7 @@ from app.receipts import verify
 from data.errors import InvalidInput
 from data.records import EventType, Principal, Support
 from serving.config_llm import LLMConfig
-from tests.app.answering_product import ASKER, LEAVE, TEA, answer, events, product, put, with_model
+from tests.app.answering_product import ASKER, LEAVE, answer, events, product, put, told_product, with_model
 from tests.serving.fake_openai import fake_openai
 
 QUESTION = "How many weeks of parental leave may parents take?"
@@ -54,9 +54,7 @@ def model(*pieces: str, **behaviour) -> Model:
 
 @pytest.fixture
 def assay(tmp_path):
-    with product(tmp_path) as opened:
-        put(opened, "leave.md", LEAVE)
-        put(opened, "tea.md", TEA)
+    with told_product(tmp_path) as opened:
         yield opened
 
 

@@ -23,7 +23,7 @@ from serving.rollout.policy import Metric, RolloutPolicy
 from serving.rollout.state import Release, Stage
 from serving.rollout.store import By
 from serving.rollout.verdicts import new_verdict_id, record_verdict
-from tests.app.answering_product import LEAVE, TEA, answer, product, put, with_model
+from tests.app.answering_product import answer, told_product, with_model
 from tests.app.api.conftest import local_client
 
 QUESTION = "How many weeks of parental leave may parents take?"
@@ -96,9 +96,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path):
-    with product(tmp_path) as assay:
-        put(assay, "leave.md", LEAVE)
-        put(assay, "tea.md", TEA)
+    with told_product(tmp_path) as assay:
         yield World(assay)
 
 

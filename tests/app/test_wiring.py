@@ -11,6 +11,7 @@ from serving.config_llm import LLMConfig
 HEAVY = ("torch", "transformers", "sentence_transformers", "langchain_openai", "langgraph", "onnxruntime")
 
 
+@pytest.mark.slow
 def test_opening_the_product_loads_no_model_and_no_graph(tmp_path):
     """In a process of its own: this one has loaded everything already."""
     probe = f"""

@@ -142,6 +142,7 @@ def test_the_journal_is_write_ahead_and_flushed_at_commit(database):
     assert sqlite3.sqlite_version_info >= (3, 35)
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_migrate_one_new_database_in_turn(tmp_path):
     code = f"from data.database import Database; d = Database('sqlite:///{tmp_path}/new.db'); d.migrate(); d.close()"
     started = [

@@ -337,6 +337,7 @@ def test_odd_names_give_valid_titles_and_messages(reader, name):
     assert "\x1b" not in error.message
 
 
+@pytest.mark.slow
 def test_a_converter_has_no_network_and_none_of_our_environment(monkeypatch):
     monkeypatch.setenv("ASSAY_LLM__API_KEY", "very secret")
     look = 'import os, sys\nfrom data.wire import *\nr, d = receive(sys.stdin.buffer)\nsend(sys.stdout.buffer, {"text": repr(dict(os.environ)), "title": "", "metadata": {}})'

@@ -7,6 +7,7 @@ from finetune.decoder_recipes import DecoderBase, DecoderTrain
 from finetune.examples import IGNORED
 from finetune.rows import Conversation
 
+pytestmark = pytest.mark.slow  # imports torch
 TURNS = (
     {"role": "user", "content": "One?"},
     {"role": "assistant", "content": "First."},

@@ -7,6 +7,7 @@ from finetune.launch import Place
 from finetune.recipe import overridden, parse_recipe
 from finetune.trainer_settings import checkpoint_folder, checkpoint_to_resume, trainer_settings, uses_bf16
 
+pytestmark = pytest.mark.slow  # imports torch
 FILES = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth")
 
 

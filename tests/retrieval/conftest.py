@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from data.database import Database
 from data.records import EVERYONE, Query, SearchResult
 from retrieval.catalog import Catalog
 from retrieval.config import IndexConfig, IngestConfig, SearchConfig
@@ -15,6 +14,7 @@ from retrieval.embedding import HashingEmbedder
 from retrieval.ingest import Destination, Ingester, IngestEvent, ReadSource
 from retrieval.keeper import Keeper
 from retrieval.search import Searcher, retrieve
+from tests.databases import new_database
 
 
 @dataclass
@@ -23,8 +23,7 @@ class Library:
     index: IndexConfig = field(default_factory=IndexConfig)
 
     def __post_init__(self):
-        self.database = Database(f"sqlite:///{self.folder / 'a.db'}")
-        self.database.migrate()
+        self.database = new_database(self.folder / "a.db")
         self.catalog = Catalog(self.database)
         self.embedder = HashingEmbedder()
         self.ingester = Ingester(self.catalog, lambda: self.embedder, IngestConfig())

@@ -5,6 +5,7 @@ from data.database import Database
 from data.tables import chunks, contents, vectors
 from retrieval.chunking import Piece
 from retrieval.contents import CutText, cut_otherwise, n_cut_otherwise, put_text, recut, release, sha256
+from tests.databases import new_database
 
 TEXT = "One two. Three four."
 
@@ -18,8 +19,7 @@ class AnyVector(dict):
 
 @pytest.fixture
 def database(tmp_path):
-    opened = Database(f"sqlite:///{tmp_path / 'a.db'}")
-    opened.migrate()
+    opened = new_database(tmp_path / "a.db")
     yield opened
     opened.close()
 

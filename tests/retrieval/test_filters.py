@@ -7,17 +7,20 @@ from hypothesis import strategies as st
 from data.errors import InvalidInput
 from data.records import Filter, FilterOp
 from retrieval.filters import condition
+from tests.retrieval.conftest import Library
 
 EQUALS, IN, RANGE, PREFIX = FilterOp.EQUALS, FilterOp.IN, FilterOp.RANGE, FilterOp.PREFIX
 
 
-@pytest.fixture
-def years(library):
+@pytest.fixture(scope="module")
+def years(tmp_path_factory):
+    library = Library(tmp_path_factory.mktemp("years"))
     library.add({"old": "words one"}, metadata={"year": 2024, "team": "eng", "final": True, "odd name/1": "x"})
     library.add({"new": "words two"}, metadata={"year": 2026, "team": "english", "final": False})
     library.add({"mixed": "words three"}, metadata={"year": "unknown", "team": "50%", "final": 1})
     library.add({"bare": "words four"})
-    return library
+    yield library
+    library.close()
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,7 @@ def test_writes_of_other_processes_become_searchable_within_a_second(merging):
     other.database.close()
 
 
+@pytest.mark.slow
 def test_searches_go_on_while_writes_and_merges_happen(merging):
     merging.add({f"d{n}": f"topic{n}" for n in range(20)})
     merging.keeper.start()

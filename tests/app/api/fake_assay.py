@@ -11,7 +11,6 @@ import numpy as np
 
 from app.api.service import Product
 from app.keys import KeyStore
-from data.database import Database
 from data.errors import NotFound, RefusedDocument
 from data.records import (
     Answer,
@@ -33,6 +32,7 @@ from data.records import (
 )
 from retrieval.catalog import DocumentSummary
 from retrieval.ingest import IngestEvent
+from tests.databases import new_database
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = "Assay shows its proof. Every sentence carries a citation."
@@ -207,6 +207,5 @@ def cite(quote: str) -> Citation:
 
 def fake_product(path, assay: FakeAssay | None = None, **parts) -> Product:
     """A product over a fresh database at `path`."""
-    database = Database(f"sqlite:///{path / 'keys.db'}")
-    database.migrate()
+    database = new_database(path / "keys.db")
     return Product(assay=assay or FakeAssay(), keys=KeyStore(database), **parts)

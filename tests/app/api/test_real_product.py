@@ -11,7 +11,6 @@ from app.encoders import Encoders
 from app.keys import KeyStore
 from app.settings import Settings
 from app.wiring import build_rag
-from data.database import Database
 from data.reading import Reader
 from retrieval.catalog import Catalog
 from retrieval.config import IndexConfig, IngestConfig, SearchConfig
@@ -19,14 +18,14 @@ from retrieval.embedding import HashingEmbedder
 from retrieval.ingest import Ingester
 from retrieval.keeper import Keeper
 from tests.app.api.conftest import local_client
+from tests.databases import new_database
 
 TEXT = "# Leave\n\nParents get eighty days of leave.\n\n# Tea\n\nTea is free in every kitchen.\n"
 
 
 @pytest.fixture
 def real_product(tmp_path) -> Iterator[Product]:
-    database = Database(f"sqlite:///{tmp_path / 'assay.db'}")
-    database.migrate()
+    database = new_database(tmp_path / "assay.db")
     catalog, embedder = Catalog(database), HashingEmbedder()
     encoders = Encoders(database, lambda model: embedder)
     keeper = Keeper(catalog, tmp_path / "index", lambda: (embedder.id, embedder.dim), IndexConfig())

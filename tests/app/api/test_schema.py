@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 from app.api.application import create_app
 from tests.app.api.fake_assay import FakeAssay, fake_product
 
+pytestmark = pytest.mark.slow
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -29,7 +30,6 @@ CHECKS = [
 SUPPRESSED = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_no_request_makes_the_server_fail(tmp_path, mode):
     product = fake_product(tmp_path, FakeAssay())

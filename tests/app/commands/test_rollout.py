@@ -11,12 +11,14 @@ from data.errors import AssayError, InvalidInput, NotFound
 from data.records import Outcome, Verdict
 from serving.registry import FolderRegistry, verified_digest
 from serving.rollout.verdicts import new_verdict_id, record_verdict
+from tests.databases import put_schema
 from tests.serving.adapters import make_adapter
 
 
 class World:
     def __init__(self, home) -> None:
         self.home = home
+        put_schema(home / "var" / "assay.db")
         self.registry = FolderRegistry(home / "var" / "registered")
         for version in ("1", "2"):
             make_adapter(home / "var" / "registered" / f"support@{version}", version.encode())

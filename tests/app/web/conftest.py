@@ -12,7 +12,6 @@ from app.encoders import Encoders
 from app.keys import KeyStore
 from app.settings import Settings
 from app.wiring import build_rag
-from data.database import Database
 from data.reading import Reader
 from retrieval.catalog import Catalog
 from retrieval.config import IndexConfig, IngestConfig, SearchConfig
@@ -21,6 +20,7 @@ from retrieval.ingest import Ingester
 from retrieval.keeper import Keeper
 from serving.local.reader import ReaderConfig
 from tests.app.api.conftest import _quiet, assay, client, local_client, product, serve  # noqa: F401
+from tests.databases import new_database
 
 LEAVE = """# Parental leave
 
@@ -50,8 +50,7 @@ The kettle <img src=x onerror="window.hacked = 2"> boils in [four minutes](javas
 @pytest.fixture
 def real_product(tmp_path) -> Iterator[Product]:
     """Everything real but the embedder (hashed words) and the reader's threshold, which suits it."""
-    database = Database(f"sqlite:///{tmp_path / 'assay.db'}")
-    database.migrate()
+    database = new_database(tmp_path / "assay.db")
     catalog, embedder = Catalog(database), HashingEmbedder()
     encoders = Encoders(database, lambda model: embedder)
     settings = Settings(home=tmp_path, reader=ReaderConfig(threshold=0.3))

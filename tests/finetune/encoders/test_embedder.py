@@ -4,6 +4,7 @@ from finetune.encoders import embedder
 from finetune.launch import Place
 from tests.finetune.encoders.conftest import CITIES, PEOPLE, resident, written
 
+pytestmark = pytest.mark.slow  # imports torch
 MAIN = Place()
 
 

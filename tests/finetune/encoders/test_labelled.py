@@ -10,6 +10,7 @@ from finetune.encoders.labelled import Judged, encoded, fair_threshold, item_of,
 from finetune.launch import Place
 from tests.finetune.encoders.conftest import CITIES, PEOPLE, resident, written
 
+pytestmark = pytest.mark.slow  # imports torch
 MAIN = Place()
 
 

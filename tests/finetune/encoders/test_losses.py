@@ -4,6 +4,8 @@ import torch
 from finetune.encoders.losses import LabelLoss, balancing_weights, list_loss, span_loss
 from finetune.encoders.spans import OUTSIDE, POSSIBLE, RIGHT
 
+pytestmark = pytest.mark.slow  # imports torch
+
 
 def test_with_one_right_token_the_span_loss_is_cross_entropy_over_what_is_possible():
     logits = torch.randn(2, 6, 2, generator=torch.Generator().manual_seed(0))

@@ -8,6 +8,7 @@ from finetune.encoders import reader
 from finetune.launch import Place
 from tests.finetune.encoders.conftest import question_rows, written
 
+pytestmark = pytest.mark.slow  # imports torch
 MAIN = Place()
 
 

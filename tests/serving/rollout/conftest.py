@@ -7,14 +7,14 @@ from data.database import Database
 from data.records import Outcome, Verdict
 from serving.rollout.store import By, RolloutStore
 from serving.rollout.verdicts import new_verdict_id, record_verdict
+from tests.databases import new_database
 
 ANNA = By("anna", "because")
 
 
 @pytest.fixture
 def database(tmp_path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path / 'assay.db'}")
-    opened.migrate()
+    opened = new_database(tmp_path / "assay.db")
     yield opened
     opened.close()
 
