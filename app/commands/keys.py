@@ -1,13 +1,16 @@
 """assay keys create ci --tenant acme --groups engineering --scopes read,write"""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from app.commands.console import AsJson, Groups, Tenant, names, opened, print_json
+
+if TYPE_CHECKING:
+    from app.keys import ApiKey
 
 app = typer.Typer(help="Create, list or revoke API keys.", no_args_is_help=True)
 
@@ -36,7 +39,7 @@ def create(
             expires_at=expires,
         )
     if as_json:
-        print_json(key.model_dump(mode="json") | {"token": token})
+        print_json(_plain(key) | {"token": token})
     else:
         typer.echo(
             f"{token}\n\nThis is the only time it is shown. Use it as: curl -H 'Authorization: Bearer {token}' ..."
@@ -51,7 +54,7 @@ def list_keys(as_json: AsJson = False) -> None:
     with opened() as assay:
         keys = KeyStore(assay.stores.database).list()
     if as_json:
-        print_json([key.model_dump(mode="json") for key in keys])
+        print_json([_plain(key) for key in keys])
         return
     table = Table("id", "name", "tenant", "groups", "scopes", "rate", "expires", "state")
     for k in keys:
@@ -74,3 +77,8 @@ def revoke(
     with opened() as assay:
         KeyStore(assay.stores.database).revoke(identity)
     typer.echo(f"Revoked {identity}.")
+
+
+def _plain(key: "ApiKey") -> dict[str, Any]:
+    """As JSON, sets in order."""
+    return key.model_dump(mode="json") | {"groups": sorted(key.groups), "scopes": sorted(key.scopes)}
