@@ -17,9 +17,9 @@ N_QUERIES = 200
 SPREAD = 0.6
 
 
-def bench_dense(n: int, random: np.random.Generator, *, on_gpu: bool) -> dict[str, Any]:
+def bench_dense(n: int, random: np.random.Generator, *, on_gpu: bool, dim: int = DIM) -> dict[str, Any]:
     """p50 of a search and recall@10 of `n` made-up vectors in weak clusters, on the processor and where there is one on a device."""
-    centres = random.standard_normal((min(N_CENTRES, n // 4), DIM), np.float32)
+    centres = random.standard_normal((min(N_CENTRES, n // 4), dim), np.float32)
     vectors = _near(centres, n, random).astype(np.float16)
     queries = _near(centres, N_QUERIES, random)
     exact = [set(np.argsort(-(vectors.astype(np.float32) @ query))[:10].tolist()) for query in queries]

@@ -45,7 +45,7 @@ def test_every_part_measures_in_a_rehearsal_on_the_processor(tmp_path):
 
 
 def test_the_dense_index_is_measured_against_exact_search():
-    found = bench_dense(3000, np.random.default_rng(1), on_gpu=False)
+    found = bench_dense(2000, np.random.default_rng(1), on_gpu=False, dim=16)
     assert found["on the processor"]["recall_at_10"] > 0.8
     assert found["on the processor"]["p50_ms"] > 0
     assert "on the device" not in found
