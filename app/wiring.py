@@ -253,20 +253,9 @@ def build_generator(settings: Settings) -> "Generator | None":
 def build_checkpointer(settings: Settings, database: Database) -> "BaseCheckpointSaver":
     """LangGraph's own tables, in the same database."""
     if database.is_sqlite:
-        import sqlite3
+        from app.sqlite_conversations import open_conversations
 
-        from langgraph.checkpoint.sqlite import SqliteSaver
+        return open_conversations(str(database.engine.url.database))
+    from app.postgres_conversations import open_conversations
 
-        connection = sqlite3.connect(database.engine.url.database, check_same_thread=False, timeout=30)
-        connection.execute("pragma secure_delete = on")
-        saver = SqliteSaver(connection)
-    else:
-        from langgraph.checkpoint.postgres import PostgresSaver
-        from psycopg.rows import dict_row
-        from psycopg_pool import ConnectionPool
-
-        url = settings.database.replace("postgresql+psycopg://", "postgresql://")
-        pool = ConnectionPool(url, kwargs={"autocommit": True, "row_factory": dict_row}, open=True)
-        saver = PostgresSaver(pool)
-    saver.setup()
-    return saver
+    return open_conversations(settings.database)

@@ -124,6 +124,10 @@ def test_the_embedding_model_changes(assay):
     assert assay.keeper.agreement().holds
 
 
+def rows(connection, table: str) -> int:
+    return connection.exec_driver_sql(f"select count(*) from {table}").scalar_one()
+
+
 @pytest.mark.slow
 def test_the_command_line_ingests_and_an_answer_has_a_receipt_that_replays(tmp_path, postgres_url):
     (tmp_path / "docs").mkdir()
@@ -145,6 +149,10 @@ def test_the_command_line_ingests_and_an_answer_has_a_receipt_that_replays(tmp_p
             if e.type is EventType.FINAL
         ]
         assert "harbour master" in final.text
+        list(assay.ask("And the red one?", principal=Principal(), conversation_id="c1"))
+        with assay.stores.database.read() as connection:  # of a conversation the newest state alone is kept
+            counted = {table: rows(connection, table) for table in ("checkpoints", "checkpoint_writes")}
+        assert counted == {"checkpoints": 1, "checkpoint_writes": 0}
         replay = assay.replay(final.receipt_id, Principal())
         assert replay.identical
         assert assay.receipt(final.receipt_id, Principal()).answer.text == final.text
