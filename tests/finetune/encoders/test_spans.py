@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from finetune.encoders.spans import OUTSIDE, POSSIBLE, RIGHT, best_span, target_labels, token_span, windows
 from tests.finetune.encoders.conftest import CITIES
 
+pytestmark = pytest.mark.slow  # imports transformers and makes a tokenizer
 CONTEXT = " ".join(f"{city} is old ." for city in CITIES)
 
 
