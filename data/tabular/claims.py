@@ -185,6 +185,7 @@ def _history(
             "n_claims_before": _claims_before(policy, event.ravel(), claims),
         }
     )
+    facts = facts[facts["event_s"] < START.astype(np.int64) + source.n_months * MONTH_S]
     return _written(pd.concat([facts, _corrections(rng, source, facts, claims, is_fraud)], ignore_index=True))
 
 
