@@ -31,6 +31,7 @@ SILENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "RAGAS_DO_NOT_TRACK": "true",
+    "GX_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
 }
 """Set before any library is loaded, here and in our child processes: nothing of ours talks about its users."""
