@@ -1,12 +1,13 @@
 """Who sees what: a principal, a collection and filters resolved into what searches select by. Applied inside the search."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, literal, select
 
 from data.database import Database
 from data.records import Filter, Principal, Query
@@ -14,6 +15,7 @@ from data.tables import documents, scopes
 from retrieval.filters import condition
 
 CACHED = 256
+PARAMETER = "among_"
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class Access:
     scopes: frozenset[int] | None
     contents: NDArray[np.int64] | None
     filters: tuple[Filter, ...] = ()
-    holders: Select | None = None
-    """The admitted documents that hold any of the `contents` it is given, newest first."""
+    holders: Callable[[int], Select] | None = None
+    """By the number of contents, which are its parameters: the admitted documents that hold any of them, newest first."""
 
 
 class AccessResolver:
@@ -58,18 +60,37 @@ class AccessResolver:
         return found
 
 
-def _holders(allowed: list[int], conditions: Sequence[ColumnElement[bool]]) -> Select:
-    """Built once per access, since building costs more than running.
+def _holders(allowed: list[int], conditions: Sequence[ColumnElement[bool]]) -> Callable[[int], Select]:
+    """Each is built once per access, since building costs more than running.
 
     `+ 0` keeps a planner from starting at the scopes, each of which may hold every document.
     """
     c = documents.c
-    held = c.content_id.in_(bindparam("contents", expanding=True))
-    return (
-        select(c.id, c.content_id, c.uri, c.title, c.version, c.metadata)
-        .where(held, (c.scope_id + 0).in_(allowed), *conditions)
-        .order_by(c.ingested_at.desc(), c.id)
-    )
+    is_allowed = (c.scope_id + 0).in_([literal(scope) for scope in allowed])
+
+    @cache
+    def of(n_contents: int) -> Select:
+        return (
+            select(c.id, c.content_id, c.uri, c.title, c.version, c.metadata)
+            .where(among(c.content_id, n_contents), is_allowed, *conditions)
+            .order_by(c.ingested_at.desc(), c.id)
+        )
+
+    return of
+
+
+def among(column: ColumnElement[int], n: int) -> ColumnElement[bool]:
+    """`column` is one of the `n` parameters `given(values, n)`.
+
+    One parameter that takes a list would do, but is written into the statement anew with every execution, which takes longer
+    than the execution.
+    """
+    return column.in_([bindparam(f"{PARAMETER}{i}") for i in range(n)])
+
+
+def given(values: Sequence[int], n: int) -> dict[str, int]:
+    """The parameters of `among`: all values, the last one as often as fills them up."""
+    return {f"{PARAMETER}{i}": values[min(i, len(values) - 1)] for i in range(n)}
 
 
 def allowed_scopes(c: Connection, p: Principal, collection: str | None) -> tuple[list[int], int]:

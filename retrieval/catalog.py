@@ -7,8 +7,9 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
 
 from data.database import Database, Write
 from data.errors import InvalidInput, NotFound
@@ -25,7 +26,7 @@ from data.records import (
     StageScore,
 )
 from data.tables import chunks, contents, documents, scopes, vectors
-from retrieval.access import Access, AccessResolver, allowed_scopes
+from retrieval.access import Access, AccessResolver, allowed_scopes, among, given
 from retrieval.contents import CutText, StoredText, cut_otherwise, n_cut_otherwise, put_text, release, sha256
 from retrieval.index_feed import IndexFeed
 
@@ -34,7 +35,6 @@ SQL_BATCH = 500
 
 # Statements of the ingest's and the search's inner loops: building one costs several times what running it does.
 _DOCUMENT = select(documents.c.content_id, documents.c.version).where(documents.c.id == bindparam("id"))
-_CHUNKS = select(chunks).where(chunks.c.id.in_(bindparam("ids", expanding=True)))
 _SCOPE = select(scopes.c.id).where(
     scopes.c.tenant == bindparam("tenant"),
     scopes.c.collection == bindparam("collection"),
@@ -47,6 +47,13 @@ _FINGERPRINT = (
     .where(documents.c.id == bindparam("id"))
 )
 _ADD_DOCUMENT = insert(documents)
+FETCHED_LEAST = 16
+
+
+@cache
+def _chunks_among(n: int) -> Select:
+    c = chunks.c
+    return select(c.id, c.content_id, c.ordinal, c.start, c.end, c.heading_path, c.text).where(among(c.id, n))
 
 
 @dataclass(frozen=True)
@@ -228,10 +235,11 @@ class Catalog:
     ) -> list[Hit]:
         """Fetch the first `k` of `ranked` (chunk id, score) that still exist and that `access` admits."""
         out: list[Hit] = []
+        size = max(FETCHED_LEAST, 2 ** (k - 1).bit_length())
         with self.database.read() as c:
-            for at in range(0, len(ranked), max(k, 16)):
-                batch = ranked[at : at + max(k, 16)]
-                found, holders = self._found(c, [chunk for chunk, _ in batch], access)
+            for at in range(0, len(ranked), size):
+                batch = ranked[at : at + size]
+                found, holders = self._found(c, [chunk for chunk, _ in batch], access, size)
                 for chunk, score in batch:
                     if (row := found.get(chunk)) is not None and row.content_id in holders:
                         out.append(_hit(row, holders[row.content_id], score, stages_of(chunk)))
@@ -240,12 +248,13 @@ class Catalog:
         return out
 
     def _found(
-        self, c: Connection, chunk_ids: list[int], access: Access
+        self, c: Connection, chunk_ids: list[int], access: Access, size: int
     ) -> tuple[dict[int, Row], dict[int, list[Row]]]:
-        """Rows of chunks by id, and by content the documents that hold it and that `access` admits, newest first."""
-        found = {row.id: row for row in c.execute(_CHUNKS, {"ids": chunk_ids})}
+        """Rows of up to `size` chunks by id, and by content the documents that hold it and that `access` admits, newest first."""
+        found = {row.id: row for row in c.execute(_chunks_among(size), given(chunk_ids, size))}
         holders: dict[int, list[Row]] = {}
-        for row in c.execute(access.holders, {"contents": list({row.content_id for row in found.values()})}):
+        contents = list({row.content_id for row in found.values()})
+        for row in c.execute(access.holders(size), given(contents, size)) if contents else ():
             holders.setdefault(row.content_id, []).append(row)
         return found, holders
 

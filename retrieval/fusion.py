@@ -7,7 +7,7 @@ docs/decisions/0004-fusion.md says how the numbers were found and what else was 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,8 @@ Scores = Mapping[int, float]
 LEAD_RANK = 11
 """A list's lead is how far its first score is above this rank's."""
 SCORE_DECIMALS = 6
+MARGIN = 1e-3
+"""Contenders may lie this far below what is needed: scores are rounded, and the two searches add up in orders of their own."""
 
 
 class FusionConfig(BaseModel):
@@ -38,18 +40,42 @@ class FusionConfig(BaseModel):
     """... and at most this."""
 
 
-def fuse(lexical: Scores, dense: Scores, *, config: FusionConfig | None = None) -> Ranked:
+def fuse(
+    lexical: Scores, dense: Scores, *, among: Iterable[int] | None = None, config: FusionConfig | None = None
+) -> Ranked:
     """Return the union of the candidates with fused scores up to 1, best first, equal scores by chunk id.
 
-    `lexical` are BM25 scores, absent for a chunk that shares no term with the question; `dense` are cosines.
+    `lexical` are BM25 scores, absent for a chunk that shares no term with the question; `dense` are cosines. `among`: only
+    these are ranked; the others count for the weights alone.
     """
     share = dense_share(lexical, dense, config or FusionConfig())
     best = max(lexical.values(), default=0.0) or 1.0
     fused = {
         chunk: round((1 - share) * lexical.get(chunk, 0.0) / best + share * dense.get(chunk, 0.0), SCORE_DECIMALS)
-        for chunk in {**lexical, **dense}
+        for chunk in ({**lexical, **dense} if among is None else among)
     }
     return sorted(fused.items(), key=lambda hit: (-hit[1], hit[0]))
+
+
+def contenders(lexical: Scores, dense: Scores, k: int, config: FusionConfig) -> list[int]:
+    """Return the candidates that can be among the first `k` once each has both scores.
+
+    `lexical` and `dense` are what the two searches found: a chunk that one of them lacks has no better score there than the
+    last that it found. Most candidates of the other search cannot get far with so little, and need not be scored.
+    """
+    share = dense_share(lexical, dense, config)
+    words = (1 - share) / (max(lexical.values(), default=0.0) or 1.0)
+    last_words, last_cosine = (
+        words * min(lexical.values(), default=0.0),
+        share * max(min(dense.values(), default=0.0), 0.0),
+    )
+    at_least, at_most = [], {}
+    for chunk in {**lexical, **dense}:
+        known = words * lexical.get(chunk, 0.0) + share * dense.get(chunk, 0.0)
+        at_most[chunk] = known + (0.0 if chunk in dense else last_cosine) + (0.0 if chunk in lexical else last_words)
+        at_least.append(known if chunk in dense else known - share)
+    needed = sorted(at_least)[-k] if k < len(at_least) else -math.inf
+    return [chunk for chunk, score in at_most.items() if score >= needed - MARGIN]
 
 
 def dense_share(lexical: Scores, dense: Scores, config: FusionConfig) -> float:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import Query, SearchMode, SearchResult, StageScore
+from data.records import Hit, Query, SearchMode, SearchResult, StageScore
+from retrieval.access import Access
 from retrieval.catalog import Catalog
 from retrieval.config import SearchConfig
-from retrieval.fusion import fuse
+from retrieval.fusion import FusionConfig, contenders, fuse
 from retrieval.snapshot import Ranked, Snapshot
 
 EmbedQuery = Callable[[str], NDArray[np.float32]]
@@ -30,48 +31,59 @@ def retrieve(query: Query, snapshot: Snapshot, searcher: Searcher) -> SearchResu
     watch = _Stopwatch()
     config, depth = searcher.config, max(query.k, searcher.config.candidates)
     access = searcher.catalog.access(query, snapshot.generation)
-    lexical: Ranked = []
-    dense: Ranked = []
+    lists: dict[str, Ranked] = {}
     if query.mode is not SearchMode.DENSE:
-        lexical = snapshot.search_lexical(query.text, depth, access)
+        lists["lexical"] = snapshot.search_lexical(query.text, depth, access)
         watch.lap("lexical")
     if query.mode is not SearchMode.LEXICAL:
         vector = searcher.embed(query.text)
         watch.lap("embed")
-        dense = snapshot.search_dense(vector, depth, access)
+        lists["dense"] = snapshot.search_dense(vector, depth, access)
         watch.lap("dense")
-    if query.mode is SearchMode.HYBRID:
-        lexical_scores = dict(lexical) | snapshot.lexical_scores(query.text, _missing(dense, lexical))
-        dense_scores = dict(dense) | snapshot.dense_scores(vector, _missing(lexical, dense))
-        ranked = fuse(lexical_scores, dense_scores, config=config.fusion)
-        watch.lap("fusion")
+    if query.mode is not SearchMode.HYBRID:
+        hits = _fetched(query, access, searcher.catalog, lists)
     else:
-        ranked = lexical or dense
-    stages = _Stages(lexical=lexical, dense=dense, fusion=ranked if query.mode is SearchMode.HYBRID else [])
-    hits = searcher.catalog.hits(ranked, access, query.k, stages.of)
+        both = _Both(query.text, vector, snapshot, lists["lexical"], lists["dense"], config.fusion)
+        lists["fusion"] = both.first(query.k)
+        watch.lap("fusion")
+        hits = _fetched(query, access, searcher.catalog, lists)
+        if len(hits) < query.k:  # some left the database since the snapshot was made: others move up
+            lists["fusion"] = both.first(2 * depth)
+            hits = _fetched(query, access, searcher.catalog, lists)
     watch.lap("fetch")
     return SearchResult(hits=tuple(hits), snapshot_id=snapshot.id, timings_ms=watch.laps)
 
 
-def _missing(ranked: Ranked, other: Ranked) -> list[int]:
-    """The chunks of one list that the other search did not find among its best."""
-    known = {chunk for chunk, _ in other}
-    return [chunk for chunk, _ in ranked if chunk not in known]
+@dataclass(frozen=True)
+class _Both:
+    """What the two searches found for one question, ranked by both scores."""
+
+    text: str
+    vector: NDArray[np.float32]
+    snapshot: Snapshot
+    lexical: Ranked
+    dense: Ranked
+    config: FusionConfig
+
+    def first(self, k: int) -> Ranked:
+        """The fused ranking, right in its first `k`; what cannot be among those is left out or stands behind them."""
+        lexical, dense = dict(self.lexical), dict(self.dense)
+        among = contenders(lexical, dense, k, self.config)
+        lexical |= self.snapshot.lexical_scores(self.text, [chunk for chunk in among if chunk not in lexical])
+        dense |= self.snapshot.dense_scores(self.vector, [chunk for chunk in among if chunk not in dense])
+        return fuse(lexical, dense, among=among, config=self.config)
 
 
-class _Stages:
-    """What each list says of one chunk, looked up for the few that become hits."""
+def _fetched(query: Query, access: Access, catalog: Catalog, lists: dict[str, Ranked]) -> list[Hit]:
+    """The first hits of the last list, each with what every list says of it."""
+    *_, ranked = lists.values()
+    places = {stage: {chunk: n for n, (chunk, _) in enumerate(found)} for stage, found in lists.items()}
 
-    def __init__(self, **lists: Ranked) -> None:
-        self._lists = lists
-        self._places = {stage: {chunk: n for n, (chunk, _) in enumerate(ranked)} for stage, ranked in lists.items()}
+    def stages_of(chunk: int) -> dict[str, StageScore]:
+        held = {stage: at[chunk] for stage, at in places.items() if chunk in at}
+        return {stage: StageScore(rank=at + 1, score=lists[stage][at][1]) for stage, at in held.items()}
 
-    def of(self, chunk: int) -> dict[str, StageScore]:
-        out: dict[str, StageScore] = {}
-        for stage, places in self._places.items():
-            if (at := places.get(chunk)) is not None:
-                out[stage] = StageScore(rank=at + 1, score=self._lists[stage][at][1])
-        return out
+    return catalog.hits(ranked, access, query.k, stages_of)
 
 
 class _Stopwatch:
