@@ -14,10 +14,10 @@ run: $(VENV)/.base
 install: $(VENV)/.all
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 unit: $(VENV)/.dev
-	@$(BIN)/python -m pytest -m "not slow and not browser and not postgres and not gpu and not vllm"
+	@$(BIN)/python -m pytest -n auto -m "not slow and not browser and not postgres and not gpu and not vllm"
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports

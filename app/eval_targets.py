@@ -43,7 +43,14 @@ ANSWERING = (
     "app/conversations.py",
     "app/quoting.py",
 )
-LIBRARY = ("serving/llm.py", "serving/local/*", "serving/local/adapters/*/*", "data/sentences.py", "data/redaction.py", "data/*.txt")
+LIBRARY = (
+    "serving/llm.py",
+    "serving/local/*",
+    "serving/local/adapters/*/*",
+    "data/sentences.py",
+    "data/redaction.py",
+    "data/*.txt",
+)
 SEARCHING = ("retrieval/*.py", "data/*.txt")
 
 
@@ -76,7 +83,12 @@ def search_target(spec: SearchTarget, assay: "Assay") -> Target:
         result = assay.search(_query(spec, sample.question, spec.k))
         return Observation(hits=result.hits, latency_ms=_elapsed_ms(began))
 
-    decides = [spec.model_dump(mode="json", exclude={"plant"}), assay.keeper.snapshot().id, _search_settings(assay), _code(SEARCHING)]
+    decides = [
+        spec.model_dump(mode="json", exclude={"plant"}),
+        assay.keeper.snapshot().id,
+        _search_settings(assay),
+        _code(SEARCHING),
+    ]
     return Target(f"search {_where(spec)} {spec.mode.value}", search, _sha256(decides))
 
 
@@ -119,7 +131,9 @@ class _RagCase:
             _code(ANSWERING + LIBRARY),
         ]
         by = _model(self._generator) if self._generator else [parts.reader.digest]
-        self.digest = _sha256([self._fixed, spec.model_dump(mode="json", exclude={"plant"}), snapshot, by, prompt.sha256])
+        self.digest = _sha256(
+            [self._fixed, spec.model_dump(mode="json", exclude={"plant"}), snapshot, by, prompt.sha256]
+        )
 
     def answer(self, sample: Sample) -> Observation:
         began = time.perf_counter()

@@ -89,7 +89,7 @@ class RagParts:
     screening: ScreeningConfig = field(default_factory=ScreeningConfig)
     guard: Guard = NO_GUARD
     versions: Callable[[], dict[str, str]] = dict
-    prompt: Callable[[], Prompt] = partial(load_prompt, "answer")
+    prompt: Callable[[], Prompt] = lambda: load_prompt("answer")
     """What the model is told: the newest `answer`."""
     depth: int = 0
     """How many hits to retrieve for the reranker; 0 where there is none."""

@@ -289,7 +289,9 @@ def _overrides(text: str, settings: Settings) -> dict[str, object]:
         *groups, field = key.strip().lower().removeprefix("assay_").replace("__", ".").split(".")
         if not found or not field:
             raise InvalidInput(
-                f"{part!r} is no setting.", field="ref", next_step="Write settings:search.candidates=50; docs/settings.md."
+                f"{part!r} is no setting.",
+                field="ref",
+                next_step="Write settings:search.candidates=50; docs/settings.md.",
             )
         place = nested
         for group in groups:

@@ -199,7 +199,14 @@ def known_suites() -> list[Path]:
 
 def suite_digest(suite: Suite) -> str:
     """sha256 of what decides the scores: samples are told apart by their own content, gates and pace do not matter."""
-    free = {"description": True, "gates": True, "rules": True, "concurrency": True, "dataset": {"path"}, "target": {"plant"}}
+    free = {
+        "description": True,
+        "gates": True,
+        "rules": True,
+        "concurrency": True,
+        "dataset": {"path"},
+        "target": {"plant"},
+    }
     return hashlib.sha256(suite.model_dump_json(exclude=free).encode()).hexdigest()
 
 

@@ -50,6 +50,7 @@ def test_package_inits_hold_a_docstring_and_nothing_else():
         assert isinstance(body[0], ast.Expr), init
 
 
+@pytest.mark.slow
 def test_modules_open_with_a_docstring_and_are_of_readable_length():
     for path in SOURCES:
         text = path.read_text()

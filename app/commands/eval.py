@@ -18,7 +18,9 @@ app.command(epilog="Example: assay eval show handbook --metric citation_recall")
 app.command(epilog="Example: assay eval retrieval --beir ../shared/data/retrieval_cisi --mode all")(retrieval)
 app.command(epilog="Example: assay eval pii --data ../shared/data/pii_presidio/generated_large.jsonl.gz")(pii)
 app.command(epilog="Example: assay eval bias --data bbq.jsonl.gz")(bias)
-app.command(epilog="Example: assay eval reader --data ../shared/data/qa_squad_dev/v2.0.jsonl.gz --questions 500")(reader)
+app.command(epilog="Example: assay eval reader --data ../shared/data/qa_squad_dev/v2.0.jsonl.gz --questions 500")(
+    reader
+)
 app.command(epilog="Example: assay eval grounding --data ../shared/data/nli_rte/rte123.jsonl.gz")(grounding)
 app.command(epilog="Example: assay eval toxicity --probes")(toxicity)
 app.command(epilog="Example: assay eval injection --data texts.jsonl.gz")(injection)

@@ -49,6 +49,7 @@ def found(assay: Assay, text: str, *groups: str, **query) -> list[str]:
     return [Path(s.uri).name for hit in hits for s in hit.sources]
 
 
+@pytest.mark.slow
 def test_a_folder_is_ingested_and_every_file_is_found(assay, folder):
     (folder / "d.html").write_text("<h1>Delta</h1><p>delta words about doors</p>")
     assert ingested(assay, folder) == dict.fromkeys(["a.txt", "b.txt", "c.md", "d.html"], "added")
@@ -256,6 +257,7 @@ def test_names_that_are_no_unicode_or_hold_newlines_are_ingested(assay, tmp_path
     assert all(d.title.encode() for d in assay.documents(Principal())[0])
 
 
+@pytest.mark.slow
 def test_an_interrupted_ingest_goes_on_where_it_was(assay, tmp_path):
     root = tmp_path / "many"
     root.mkdir()

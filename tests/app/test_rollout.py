@@ -193,6 +193,7 @@ def test_a_shadow_is_asked_in_the_background_leaves_no_receipt_and_is_never_retu
     assert "bananas" not in str(stored)
 
 
+@pytest.mark.slow
 def test_the_same_user_meets_the_same_version_and_users_are_split(world, client):
     world.champion()
     world.trial(Stage.CANARY)
@@ -201,6 +202,7 @@ def test_the_same_user_meets_the_same_version_and_users_are_split(world, client)
     assert set.union(*met.values()) == {"support@7", "support@8"}
 
 
+@pytest.mark.slow
 def test_a_canary_that_fails_falls_back_for_its_users_and_is_rolled_back_by_itself(world, client):
     world.champion()
     world.models["support@8"].fails = True

@@ -69,6 +69,7 @@ def test_a_misspelt_variable_is_refused_with_the_name_that_was_meant(environment
     assert "a-value-that-may-be-secret" not in problems()
 
 
+@pytest.mark.slow
 def test_a_letter_dropped_from_any_variable_is_noticed(monkeypatch):
     known = {name for name, _, _ in variables()}
     for name in sorted(known):

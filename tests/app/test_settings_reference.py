@@ -1,3 +1,5 @@
+import pytest
+
 from app.settings import ROOT, variables
 from app.settings_reference import docstrings, reference
 
@@ -8,6 +10,7 @@ def test_the_committed_page_is_current():
     )
 
 
+@pytest.mark.slow
 def test_every_field_of_every_group_is_explained():
     for name, model, field in variables():
         assert len(docstrings(model).get(field, "")) > 5, f"{name} has no docstring"

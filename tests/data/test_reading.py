@@ -41,6 +41,7 @@ def outcome(reader: Reader, name: str, content: bytes) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("name", sorted(files.every_format()))
+@pytest.mark.slow
 def test_every_supported_format_gives_its_text(reader, name):
     read = reader.read(name, files.every_format()[name])
     assert files.WORDS in " ".join(read.text.replace("*", "").split())
@@ -124,6 +125,7 @@ def test_encrypted_files_are_named_as_such(reader):
 
 
 @pytest.mark.parametrize("name", ["a.docx", "a.xlsx", "a.epub", "a.pptx", "a.odt"])
+@pytest.mark.slow
 def test_a_zip_bomb_is_refused_before_anything_unpacks_it(reader, name):
     bomb = files.with_part(files.every_format()[name], "word/media/zeros.bin", bytes(60 << 20))
     began = time.monotonic()
@@ -209,6 +211,7 @@ def test_text_survives_bad_bytes_nul_bytes_and_one_endless_line(reader):
         ("a.txt", b"a" + "\u0327\u0301".encode() * 300_000),
     ],
 )
+@pytest.mark.slow
 def test_deep_nesting_and_pathological_text_end_soon(reader, name, content):
     began = time.monotonic()
     text, reason = outcome(reader, name, content)
@@ -244,6 +247,7 @@ def scripted():
 
 
 @pytest.mark.parametrize(("what", "reason"), [("hang", "timeout"), ("die", "crashed"), ("babble", "crashed")])
+@pytest.mark.slow
 def test_a_converter_that_hangs_or_dies_costs_its_file_alone(scripted, tmp_path, what, reason):
     found = []
     for n, content in enumerate(["one", "two", what, "three", "four", "five"]):
@@ -286,6 +290,7 @@ def test_a_file_that_needs_too_much_memory_is_refused_and_the_next_is_read():
         assert reader.read("b.html", b"<p>after</p>").text == "after"
 
 
+@pytest.mark.slow
 def test_a_huge_file_is_refused_unread_and_a_long_text_too():
     with Reader(ReadingConfig(workers=1, max_file_mb=1, max_characters=5000)) as reader:
         assert refusal(reader, "a.txt", bytes(2 << 20)).reason == "too_large"

@@ -100,6 +100,7 @@ def test_findings_do_not_overlap_and_redaction_removes_them(text):
         "call me at " * 9_000,
     ],
 )
+@pytest.mark.slow
 def test_long_text_takes_linear_time(text):
     began = time.monotonic()
     personal_data(text)

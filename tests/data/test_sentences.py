@@ -48,6 +48,7 @@ def test_a_slice_is_cut_as_if_it_stood_alone():
 
 
 @pytest.mark.parametrize("text", ["." * 100_000, ". " * 50_000, " " * 100_000, "a.b" * 30_000])
+@pytest.mark.slow
 def test_hostile_text_takes_linear_time(text: str):
     began = time.process_time()
     list(sentence_spans(text))

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ def test_it_passes_only_when_every_gate_does_and_fails_when_any_does(outcomes):
 
 
 @given(OUTCOMES, st.floats(0, 1))
+@pytest.mark.slow
 def test_errors_are_never_scores(outcomes, share):
     found = concluded(outcomes, error_share=share, max_error_share=0.05)
     assert (found is Conclusion.INFRASTRUCTURE) == (share > 0.05)

@@ -36,6 +36,7 @@ def test_a_pilot_says_what_the_scores_are_and_how_much_they_move():
     assert known.detectable is None or known.detectable > blind.detectable
 
 
+@pytest.mark.slow
 def test_asking_stops_when_the_verdict_is_settled_and_goes_on_when_told_to():
     asked = []
     found = run_gate(plan_of([GOOD] * 60, [BAD] * 60, asked=asked))
@@ -67,6 +68,7 @@ class Wrong:
         return row(sample.id, BAD).scores
 
 
+@pytest.mark.slow
 def test_a_pass_does_not_stop_it_where_smaller_losses_are_looked_for():
     coarse = run_gate(plan_of([GOOD] * 80, [GOOD] * 80))
     fine = run_gate(plan_of([GOOD] * 80, [GOOD] * 80, [GateConfig(metric="quality", margin=0.1, tolerance=0.01)]))
@@ -82,6 +84,7 @@ def test_clusters_come_whole_in_an_order_that_the_seed_decides():
     assert all(len({s.metadata["cluster"] for s in cluster}) == 1 for cluster in first)
 
 
+@pytest.mark.slow
 def test_ten_worst_cases_come_first_and_cases_that_did_not_lose_never():
     after = [{"quality": 1 - i / 100} for i in range(60)]
     found = run_gate(plan_of([GOOD] * 60, after, asks_all=True))
@@ -113,6 +116,7 @@ def test_a_side_that_leaves_samples_out_is_refused():
         run_gate(GatePlan(**{**vars(plan), "candidate": short}))
 
 
+@pytest.mark.slow
 def test_repeats_tell_the_judge_from_the_generator():
     asked, rng = samples(30), np.random.default_rng(0)
     judged, generated = {}, {}

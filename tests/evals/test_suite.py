@@ -97,7 +97,9 @@ def test_planted_documents_lie_beside_the_suite_and_never_among_the_users_own(tm
 def test_where_planted_documents_lie_does_not_make_another_suite(tmp_path):
     given = {"name": "a", "dataset": {"path": "x"}, "scorers": ["injection"]}
     digests = {
-        suite_digest(parse_suite({**given, "target": {"kind": "rag", "corpus": "sample", "plant": f"{folder}/twins.jsonl"}}))
+        suite_digest(
+            parse_suite({**given, "target": {"kind": "rag", "corpus": "sample", "plant": f"{folder}/twins.jsonl"}})
+        )
         for folder in ("here", "there")
     }
     assert len(digests) == 1

@@ -29,6 +29,7 @@ def brute_force(asked, told, held_out, least):
 
 
 @given(st.lists(TEXT, min_size=1, max_size=12), st.lists(TEXT, max_size=5))
+@pytest.mark.slow
 def test_the_index_finds_what_comparing_every_pair_finds(train, held_out):
     fast = {match.b: match.share for match in matches(train, train, held_out, 0.8)}
     assert fast == pytest.approx(brute_force(train, train, held_out, 0.8))

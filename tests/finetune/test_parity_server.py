@@ -74,6 +74,7 @@ def test_a_server_that_is_not_there_is_noticed_before_training(tmp_path):
         check_server(recipe(tmp_path, python=str(tmp_path / "no-python")))
 
 
+@pytest.mark.slow
 def test_the_key_is_read_where_vllm_reads_it(tmp_path, monkeypatch):
     with FakeVLLM(key="k").served() as url:
         with pytest.raises(ModelUnavailable, match="VLLM_API_KEY"):
@@ -82,6 +83,7 @@ def test_the_key_is_read_where_vllm_reads_it(tmp_path, monkeypatch):
         check_server(recipe(tmp_path, url=f"{url}/v1"))
 
 
+@pytest.mark.slow
 def test_on_a_running_server_the_adapter_is_loaded_under_its_digest_and_unloaded_whatever_happens(tmp_path, adapter):
     fake = FakeVLLM()
     with fake.served() as url:
@@ -96,6 +98,7 @@ def test_on_a_running_server_the_adapter_is_loaded_under_its_digest_and_unloaded
         assert fake.loaded == {}
 
 
+@pytest.mark.slow
 def test_a_server_that_cannot_load_the_adapter_is_told_with_its_reason(tmp_path, adapter):
     fake = FakeVLLM()
     with fake.served() as url:
@@ -127,6 +130,7 @@ def test_a_started_server_loads_base_and_adapter_as_they_were_trained(tmp_path, 
     assert given[-2:] == ["--gpu-memory-utilization", "0.5"]
 
 
+@pytest.mark.slow
 def test_a_started_server_is_stopped_after_the_check(tmp_path, adapter):
     made = recipe(tmp_path, python=str(script(tmp_path / "stand-in", STAND_IN)))
     with served_form(made, adapter) as form:
@@ -137,6 +141,7 @@ def test_a_started_server_is_stopped_after_the_check(tmp_path, adapter):
         check_server(recipe(tmp_path, url=address))
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_at_once_is_told_with_the_end_of_its_log(tmp_path, adapter):
     made = recipe(tmp_path, python=str(script(tmp_path / "broken", "#!/bin/sh\necho no room for it\nexit 3\n")))
     with pytest.raises(InfrastructureError, match=r"(?s)code 3 .*no room for it"), served_form(made, adapter):
@@ -180,4 +185,4 @@ def test_the_training_command_registers_what_the_server_answers_alike_and_nothin
     with pytest.raises(AssertionError, match=r"(?s)ended with 1.*not registered"):
         run_python("-m", "finetune.train", file, f"parity.served={served}")
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db", f"sqlite:///{tmp_path}/mlflow.db")
-    assert [v.version for v in client.search_model_versions("name='small'")] == ["1"]
+    assert [int(v.version) for v in client.search_model_versions("name='small'")] == [1]

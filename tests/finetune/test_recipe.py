@@ -29,6 +29,7 @@ def test_every_recipe_loads_and_opens_with_the_command_that_runs_it(path):
         assert source.path.exists(), source
 
 
+@pytest.mark.slow
 def test_loading_recipes_imports_nothing_heavy():
     heavy = ["torch", "transformers", "trl", "peft", "datasets", "mlflow", "accelerate"]
     probe = f"import sys, finetune.recipe, finetune.train; print([m for m in {heavy} if m in sys.modules])"

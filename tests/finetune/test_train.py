@@ -150,6 +150,7 @@ def test_accelerate_that_silently_runs_one_process_of_two_is_stopped(recipe_file
     assert out.returncode != 0
 
 
+@pytest.mark.slow
 def test_a_wrong_recipe_ends_with_two_and_no_traceback(tmp_path):
     path = tmp_path / "wrong.yaml"
     path.write_text("kind: sft\n")

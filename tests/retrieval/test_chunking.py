@@ -38,6 +38,7 @@ def texts(text: str, pieces: list[Piece]) -> list[str]:
 
 @settings(max_examples=60, deadline=None)
 @given(st.one_of(documents, anything), configs)
+@pytest.mark.slow
 def test_pieces_are_sorted_and_cover_every_visible_character(text: str, config: ChunkingConfig):
     pieces = split(text, token_spans, config)
     assert pieces == split(text, token_spans, config)
@@ -50,6 +51,7 @@ def test_pieces_are_sorted_and_cover_every_visible_character(text: str, config: 
 
 @settings(max_examples=60, deadline=None)
 @given(st.one_of(documents, anything), configs)
+@pytest.mark.slow
 def test_no_piece_has_too_many_tokens(text: str, config: ChunkingConfig):
     for piece in texts(text, split(text, token_spans, config)):
         assert len(token_spans(piece)) <= config.max_tokens
@@ -57,6 +59,7 @@ def test_no_piece_has_too_many_tokens(text: str, config: ChunkingConfig):
 
 @settings(max_examples=60, deadline=None)
 @given(documents, configs)
+@pytest.mark.slow
 def test_no_piece_is_only_a_heading_unless_nothing_could_hold_it(text: str, config: ChunkingConfig):
     pieces = split(text, token_spans, config)
     for number, piece in enumerate(texts(text, pieces)):
@@ -67,6 +70,7 @@ def test_no_piece_is_only_a_heading_unless_nothing_could_hold_it(text: str, conf
 
 @settings(max_examples=60, deadline=None)
 @given(documents)
+@pytest.mark.slow
 def test_the_heading_path_is_open_somewhere_in_the_piece_and_exact_where_no_heading_falls_in_it(text: str):
     for piece in split(text, token_spans, SMALL):
         path = tuple(title for title in piece.heading_path if title != "k | v")  # the columns of a cut table
@@ -177,6 +181,7 @@ def test_characters_that_the_tokenizer_drops_are_covered_and_bounded():
         "# A\n\np\n\n- l\n\n",
     ],
 )
+@pytest.mark.slow
 def test_splitting_takes_linear_time(unit: str):
     text = unit * (100_000 // len(unit))
     spans = token_spans(text)

@@ -71,6 +71,7 @@ def test_a_small_collection_is_searched_exactly(exact: Built) -> None:
         np.testing.assert_allclose(scores, index.vectors_of(ids) @ query, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_larger_one_reaches_its_recall_target_on_questions_it_was_not_tuned_on(lists: Built) -> None:
     index = DenseIndex.open(lists.folder)
     assert index.manifest.kind == "inverted lists"
@@ -197,6 +198,7 @@ def test_a_score_does_not_depend_on_k_or_on_a_filter(lists: Built) -> None:
     assert [wide[i] for i in filtered_ids.tolist()] == filtered_scores.tolist()
 
 
+@pytest.mark.slow
 def test_building_twice_gives_the_same_files(lists: Built, tmp_path: Path) -> None:
     assert build(tmp_path / "index", LISTS).manifest == lists.manifest  # with the sha256 of each file
     other = build(tmp_path / "other", LISTS, seed=1).manifest

@@ -68,6 +68,7 @@ def test_a_restart_finds_what_was_merged_and_what_was_not(merging):
 @pytest.mark.parametrize(
     "harm", ["delete everything", "truncate dense", "truncate lexical", "no pointer", "torn pointer"]
 )
+@pytest.mark.slow
 def test_a_lost_or_torn_index_is_rebuilt_from_the_database(merging, harm):
     merging.add({f"d{n}": f"topic{n}" for n in range(10)})
     merging.keeper.merge()
@@ -143,6 +144,7 @@ def test_a_follower_has_the_owner_merge_and_rebuild_and_never_writes_itself(merg
     follower.close()
 
 
+@pytest.mark.slow
 def test_a_follower_does_the_work_itself_when_the_owner_goes_away(library):
     library.add({f"d{n}": f"topic{n}" for n in range(3)})  # no background thread: this owner does no errands
     follower = library.new_keeper()

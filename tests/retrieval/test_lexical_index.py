@@ -78,6 +78,7 @@ def test_a_filter_narrows_what_is_found_and_leaves_scores_alone(searcher):
     assert searcher.scores("leave travel laptops day", [2, 4, 99]) == {i: free[i] for i in (2, 4)}
 
 
+@pytest.mark.slow
 def test_a_broad_filter_finds_what_a_narrow_condition_would(tmp_path):
     rows = [LexicalRow(i, i, (1,), "", "stone " * (1 + i % 7) + f"w{i % 13}") for i in range(1500)]
     searcher = made(tmp_path, rows).searcher()
@@ -167,6 +168,7 @@ def test_a_torn_index_is_reported_as_damaged(tmp_path):
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(alphabet=st.characters(), max_size=60) | st.text(alphabet='+-"()[]{}:^~*?\\/ANDORT leave', max_size=40))
+@pytest.mark.slow
 def test_no_text_is_a_bad_question(searcher, text):
     hits = searcher.search(text, 3, scopes=[1, 2])
     assert len(hits) <= 3

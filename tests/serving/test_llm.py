@@ -32,6 +32,7 @@ def test_an_openai_compatible_url_streams_text_and_counts_tokens():
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 404])
+@pytest.mark.slow
 def test_an_error_of_the_server_is_a_model_unavailable_and_asked_once(status):
     with fake_openai(status=status) as server, pytest.raises(ModelUnavailable, match="tiny failed"):
         over(server).complete(MESSAGES)
@@ -61,6 +62,7 @@ def test_a_connection_that_breaks_off_gives_what_came_and_then_fails():
             next(stream)
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_is_given_up_at_the_timeout():
     with fake_openai(hangs_after=1) as server:
         began = time.monotonic()
@@ -69,6 +71,7 @@ def test_a_server_that_hangs_is_given_up_at_the_timeout():
         assert time.monotonic() - began < 3
 
 
+@pytest.mark.slow
 def test_a_server_that_drips_is_given_up_at_the_timeout_too():
     with fake_openai(says=("drop ",) * 100, pause_s=0.05) as server:
         began = time.monotonic()
@@ -77,6 +80,7 @@ def test_a_server_that_drips_is_given_up_at_the_timeout_too():
         assert time.monotonic() - began < 3
 
 
+@pytest.mark.slow
 def test_closing_the_stream_hangs_up_on_the_server():
     with fake_openai(says=("drop ",) * 500, pause_s=0.005) as server:
         stream = over(server).stream(MESSAGES, Reply())
@@ -89,6 +93,7 @@ def test_closing_the_stream_hangs_up_on_the_server():
 
 
 @pytest.mark.parametrize("behaviour", [{"is_mute": True}, {"hangs_after": 0}, {"hangs_after": 1}])
+@pytest.mark.slow
 def test_a_server_that_hangs_is_left_at_once_when_nobody_waits_any_more(behaviour):
     stopped = threading.Event()
     with fake_openai(**behaviour) as server:

@@ -189,7 +189,7 @@ function withheld(stretches, hits) {
     const hit = hits.find((h) => h.chunk.id === stretch.chunk_id);
     const place = { ...hit?.chunk, start: stretch.start, end: stretch.end };
     const title = hit?.sources[0]?.title || stretch.chunk_id;
-    return el("li", {}, hit ? sourceAnchor(place, {}, title) : title, " ", el("span", { class: "uri" }, `characters ${stretch.start} to ${stretch.end}`), `: ${stretch.reason}`);
+    return el("li", {}, hit ? sourceAnchor(place, {}, title) : title, `: ${stretch.reason}`, el("span", { class: "uri" }, `characters ${stretch.start} to ${stretch.end}`));
   });
   return [el("h3", {}, "Withheld"), el("p", { class: "aside" }, "These stretches give orders to a machine and were kept from whatever wrote the answer."), el("ul", {}, ...rows)];
 }

@@ -141,6 +141,7 @@ def test_the_reference_page_lists_every_route_without_loading_anything(client):
     assert response.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
 
 
+@pytest.mark.slow
 def test_when_the_server_is_full_it_says_so_at_once(serve, tmp_path):
     import threading
 

@@ -14,6 +14,7 @@ def openai_client(serve, product):
         yield client
 
 
+@pytest.mark.slow
 def test_a_whole_answer_carries_its_text_citations_and_receipt(openai_client):
     answer = openai_client.chat.completions.create(model="assay", messages=QUESTION)
     message = answer.choices[0].message
@@ -83,6 +84,7 @@ def test_earlier_messages_are_history_unless_a_conversation_is_named(openai_clie
 @pytest.mark.parametrize(
     ("name", "given"), [("assay", ""), ("assay-extractive", "assay-extractive"), ("tiny-llm", "tiny-llm")]
 )
+@pytest.mark.slow
 def test_the_model_name_chooses_what_answers(openai_client, assay, name, given):
     openai_client.chat.completions.create(model=name, messages=QUESTION)
     assert assay.asked[0]["model"] == given

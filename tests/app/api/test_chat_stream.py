@@ -36,6 +36,7 @@ def test_the_frames_are_named_and_end_with_done(serve, product):
     assert frames_of(response.text)[-1][1] == "[DONE]"
 
 
+@pytest.mark.slow
 def test_silence_is_filled_with_heartbeats_which_clients_ignore(serve, tmp_path):
     base = serve(fake_product(tmp_path, FakeAssay(pause_s=0.12)), ApiConfig(heartbeat_s=0.05))
     assert ":" in [name for name, _ in frames_of(httpx.post(base + PATH, json=BODY, timeout=10).text)]
@@ -44,6 +45,7 @@ def test_silence_is_filled_with_heartbeats_which_clients_ignore(serve, tmp_path)
         assert "".join(c.choices[0].delta.content or "" for c in stream) == " ".join(SENTENCES)
 
 
+@pytest.mark.slow
 def test_nothing_follows_done_and_done_waits_for_the_end_of_the_work(serve, tmp_path):
     class Slow(FakeAssay):
         def ask(self, question, **options):
@@ -73,6 +75,7 @@ def test_an_error_before_the_first_event_is_an_ordinary_error(serve, tmp_path):
     ("error", "code"),
     [(ModelUnavailable("The model went away."), "model_unavailable"), (KeyError("secret"), "internal_error")],
 )
+@pytest.mark.slow
 def test_an_error_on_the_way_is_an_event_in_openais_shape(serve, tmp_path, error, code):
     base = serve(fake_product(tmp_path, FakeAssay(error=error, fail_after=2)))
     text = httpx.post(base + PATH, json=BODY).text
@@ -88,6 +91,7 @@ def test_an_error_on_the_way_is_an_event_in_openais_shape(serve, tmp_path, error
     assert caught.value.code == code
 
 
+@pytest.mark.slow
 def test_an_answer_that_takes_too_long_ends_with_an_error_event(serve, tmp_path):
     assay = FakeAssay(pause_s=0.15)
     text = httpx.post(serve(fake_product(tmp_path, assay), ApiConfig(answer_timeout_s=0.4)) + PATH, json=BODY).text
@@ -95,6 +99,7 @@ def test_an_answer_that_takes_too_long_ends_with_an_error_event(serve, tmp_path)
     assert assay.closed.wait(2)
 
 
+@pytest.mark.slow
 def test_a_client_that_goes_away_ends_the_work(serve, tmp_path):
     assay = FakeAssay(pause_s=0.1)
     base = serve(fake_product(tmp_path, assay))
@@ -106,6 +111,7 @@ def test_a_client_that_goes_away_ends_the_work(serve, tmp_path):
     assert eventually(lambda: metric(base, "assay_requests_working") == 0)
 
 
+@pytest.mark.slow
 def test_a_client_that_goes_away_while_waiting_for_a_whole_answer_ends_the_work_too(serve, tmp_path):
     assay = FakeAssay(pause_s=0.2)
     base = serve(fake_product(tmp_path, assay))
@@ -115,6 +121,7 @@ def test_a_client_that_goes_away_while_waiting_for_a_whole_answer_ends_the_work_
     assert eventually(lambda: metric(base, "assay_requests_working") == 0)
 
 
+@pytest.mark.slow
 def test_places_come_back_after_every_kind_of_end(serve, tmp_path):
     assay = FakeAssay(pause_s=0.02)
     base = serve(fake_product(tmp_path, assay), ApiConfig(max_concurrent=2, max_queued=0))
@@ -128,6 +135,7 @@ def test_places_come_back_after_every_kind_of_end(serve, tmp_path):
     assert httpx.post(base + PATH, json=BODY).text.endswith("data: [DONE]\n\n")
 
 
+@pytest.mark.slow
 def test_stopping_the_server_finishes_open_streams(tmp_path):
     import uvicorn
 

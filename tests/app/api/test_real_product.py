@@ -71,6 +71,7 @@ def test_the_same_upload_again_changes_nothing(real_client):
         assert document["status"] == status
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_read_is_refused_with_a_reason(real_client):
     response = real_client.post("/v1/documents", files=[("files", ("tool.exe", b"MZ\x00\x01"))])
     assert response.status_code == 422

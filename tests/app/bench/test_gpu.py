@@ -44,6 +44,7 @@ def test_every_part_measures_in_a_rehearsal_on_the_processor(tmp_path):
     assert "| on the processor: recall_at_10 |" in text
 
 
+@pytest.mark.slow
 def test_the_dense_index_is_measured_against_exact_search():
     found = bench_dense(2000, np.random.default_rng(1), on_gpu=False, dim=16)
     assert found["on the processor"]["recall_at_10"] > 0.8

@@ -11,7 +11,8 @@ from data.tabular.table_spec import ROOT, TABLES
 from tests.app.commands.conftest import Ran, ends_with_example
 
 LOANS = "loan,amount,town,repaid\n" + "".join(
-    f"L{at},{100 + at % 7},{('Brook', 'Cliff', '', 'Brook', 'Cliff')[at % 5]},{'yes' if at % 4 else 'no'}\n" for at in range(60)
+    f"L{at},{100 + at % 7},{('Brook', 'Cliff', '', 'Brook', 'Cliff')[at % 5]},{'yes' if at % 4 else 'no'}\n"
+    for at in range(60)
 )
 
 
@@ -54,6 +55,7 @@ def test_help_ends_with_an_example(assay, verb):
     assert ends_with_example(assay(verb, "--help").out, f"data {verb}")
 
 
+@pytest.mark.slow
 def test_from_a_file_to_a_checked_table_in_two_commands(assay, loans):
     spec = loans.with_name("loans.yaml")
     drafted = assay("profile", loans, "--target", "repaid", "--out", spec)

@@ -1,8 +1,11 @@
 import sqlite3
 
+import pytest
+
 from tests.app.commands.conftest import ends_with_example
 
 
+@pytest.mark.slow
 def test_a_sound_store_agrees(run):
     out = run("doctor", "--json")
     assert out.code == 0
@@ -11,6 +14,7 @@ def test_a_sound_store_agrees(run):
     assert out.json["n_chunks"]["database"] > 0
 
 
+@pytest.mark.slow
 def test_a_store_that_disagrees_says_so_what_to_do_and_exits_with_4(run, home, monkeypatch):
     monkeypatch.setattr("app.commands.doctor.SETTLES_WITHIN_S", 0.5)
     assert run("doctor").code == 0

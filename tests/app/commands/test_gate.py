@@ -108,6 +108,7 @@ def test_help_ends_with_an_example_and_names_the_exit_codes(called, tmp_path, mo
         ("current", "adapter:support@challenger", 0, "PASS"),
     ],
 )
+@pytest.mark.slow
 def test_an_adapter_is_judged_and_word_and_exit_code_agree(world, baseline, candidate, code, word):
     ran = world.gate(baseline, candidate)
     assert ran.code == code
@@ -116,6 +117,7 @@ def test_an_adapter_is_judged_and_word_and_exit_code_agree(world, baseline, cand
     assert "can find: exact_match: 40 samples in 40 clusters" in ran.err
 
 
+@pytest.mark.slow
 def test_a_passing_verdict_lets_a_rollout_promote_and_a_failing_one_does_not(world):
     world.gate("adapter:support@1", "adapter:support@3")
     assert world.run("rollout", "start", "support@3", "--stage", "canary").code == 1
@@ -123,6 +125,7 @@ def test_a_passing_verdict_lets_a_rollout_promote_and_a_failing_one_does_not(wor
     assert world.run("rollout", "start", "support@2", "--stage", "canary").code == 0
 
 
+@pytest.mark.slow
 def test_too_few_samples_are_inconclusive_and_a_model_that_is_down_is_infrastructure(world):
     world.write(gates=[{"metric": "exact_match", "margin": 0.01}])
     ran = world.gate("adapter:support@1", "adapter:support@2")
@@ -133,6 +136,7 @@ def test_too_few_samples_are_inconclusive_and_a_model_that_is_down_is_infrastruc
     assert "verdict" not in ran.err.replace("verdict is settled", "")
 
 
+@pytest.mark.slow
 def test_every_report_is_written_and_says_the_same(world, tmp_path):
     paths = {name: tmp_path / f"gate.{name}" for name in ("markdown", "junit", "sarif", "report")}
     options = [part for name, path in paths.items() for part in (f"--{name}", path)]
@@ -145,6 +149,7 @@ def test_every_report_is_written_and_says_the_same(world, tmp_path):
     assert run["invocations"][0]["exitCode"] == 1
 
 
+@pytest.mark.slow
 def test_both_sides_are_kept_as_runs_and_a_run_can_be_the_baseline(world):
     first = world.gate("adapter:support@1", "adapter:support@2", "--all", "--json").json["report"]
     n_asked = len(world.server.requests)
@@ -154,6 +159,7 @@ def test_both_sides_are_kept_as_runs_and_a_run_can_be_the_baseline(world):
     assert again.json["report"]["baseline"]["n_cached"] > 0
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_early_cannot_be_compared_again(world):
     early = world.gate("adapter:support@1", "current", "--json").json
     assert early["is_stopped_early"]
@@ -164,6 +170,7 @@ def test_a_run_that_was_stopped_early_cannot_be_compared_again(world):
     assert {run["status"] for run in listed} == {"stopped"}
 
 
+@pytest.mark.slow
 def test_unchanged_cases_cost_nothing_the_second_time(world):
     world.gate("adapter:support@1", "adapter:support@2", "--all")
     n_asked = len(world.server.requests)
@@ -172,6 +179,7 @@ def test_unchanged_cases_cost_nothing_the_second_time(world):
     assert report["candidate"]["n_cached"] == 40
 
 
+@pytest.mark.slow
 def test_a_plan_asks_nothing(world):
     ran = world.gate("adapter:support@1", "adapter:support@2", "--plan")
     assert ran.code == 0
@@ -192,6 +200,7 @@ def test_a_plan_asks_nothing(world):
         ("current", "adapter:support@1", "has no gates"),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_wrong_use_with_a_next_step(world, baseline, candidate, told):
     if told == "has no gates":
         world.write(gates=[])
@@ -200,6 +209,7 @@ def test_what_cannot_be_compared_is_wrong_use_with_a_next_step(world, baseline, 
     assert told.lower() in ran.err.lower()
 
 
+@pytest.mark.slow
 def test_two_names_of_one_version_are_wrong_use_and_the_same_name_twice_is_not(world):
     ran = world.gate("adapter:support@2", "adapter:support@challenger")
     assert ran.code == 2
@@ -207,6 +217,7 @@ def test_two_names_of_one_version_are_wrong_use_and_the_same_name_twice_is_not(w
     assert world.gate("adapter:support@2", "adapter:support@2").code == 0
 
 
+@pytest.mark.slow
 def test_other_settings_are_another_version(world):
     report = world.gate("current", "settings:llm.model=support@1", "--json").json["report"]
     assert report["conclusion"] == "pass"

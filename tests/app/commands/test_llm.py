@@ -57,6 +57,7 @@ def registry(tmp_path) -> FolderRegistry:
     return registry
 
 
+@pytest.mark.slow
 def test_sync_loads_the_challenger_from_a_verified_copy(tmp_path, fake, server, registry):
     assert "loaded    support@1" in run(tmp_path, "sync", **server)
     assert fake.loaded == {"support@1": str(tmp_path / "var" / "adapters" / "support@1")}
@@ -65,11 +66,13 @@ def test_sync_loads_the_challenger_from_a_verified_copy(tmp_path, fake, server, 
     assert "support@1" in run(tmp_path, "status", **server)
 
 
+@pytest.mark.slow
 def test_sync_ends_with_code_4_when_files_are_not_the_registered_ones(tmp_path, server, registry):
     (tmp_path / "var" / "registered" / "support@1" / "adapter_model.safetensors").write_bytes(b"planted")
     assert "refused" in run(tmp_path, "sync", code=4, **server)
 
 
+@pytest.mark.slow
 def test_the_path_is_the_one_that_the_server_sees(tmp_path, fake, server, registry):
     run(tmp_path, "sync", ASSAY_VLLM__ADAPTERS_DIR_AT_SERVER="/mnt/adapters", **server)
     assert fake.loaded == {"support@1": "/mnt/adapters/support@1"}

@@ -6,6 +6,7 @@ import pytest
 from tests.app.commands.conftest import ends_with_example
 
 
+@pytest.mark.slow
 def test_reindexing_rebuilds_from_the_database_alone(run, home):
     before = run("search", "parental leave", "--json").json
     shutil.rmtree(home / "var" / "index")
@@ -28,6 +29,7 @@ def test_a_model_that_is_not_there_is_named_and_changes_nothing(run, tmp_path):
     assert run("doctor", "--json").json["embedder"] == embedder
 
 
+@pytest.mark.slow
 def test_changed_chunking_settings_are_told_by_doctor_and_mended_by_reindexing(run, monkeypatch):
     monkeypatch.setenv("ASSAY_INGEST__CHUNKING__MAX_TOKENS", "16")
     monkeypatch.setenv("ASSAY_INGEST__CHUNKING__OVERLAP_TOKENS", "0")

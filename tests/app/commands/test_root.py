@@ -71,6 +71,7 @@ def test_wrong_use_is_exit_code_2_without_a_traceback(assay, args):
     assert "Traceback" not in out.stderr
 
 
+@pytest.mark.slow
 def test_wrong_settings_are_told_all_at_once(assay):
     out = assay("keys", "list", ASSAY_PROT="1", ASSAY_LLM__MODLE="x")
     assert out.returncode == 2
@@ -94,6 +95,7 @@ def test_a_database_that_does_not_answer_is_exit_code_4_without_a_traceback_or_p
     assert "hunter2" not in out.stderr
 
 
+@pytest.mark.slow
 def test_the_installed_script_works_from_any_folder(tmp_path):
     if not SCRIPT.exists():
         pytest.skip("no .venv/bin/assay here: make install")

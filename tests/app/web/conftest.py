@@ -89,8 +89,9 @@ def add(real_product) -> Callable[..., str]:
     return store
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """Stopped with its module: while Playwright runs, its thread has an event loop, and no test can start one."""
     from playwright.sync_api import sync_playwright
 
     flags = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"

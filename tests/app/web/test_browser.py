@@ -108,7 +108,7 @@ def test_what_was_kept_from_the_answer_is_told_with_its_place_and_reason(real_pr
     visitor.ask(QUESTION)
     page.get_by_text("Why this answer").click()
     told = page.locator(".why li")
-    assert re.fullmatch(r"Parental leave characters \d+ to \d+: overrides instructions", told.inner_text())
+    assert re.fullmatch(r"Parental leave: overrides instructions\s+characters \d+ to \d+", told.inner_text())
     with visitor.context.expect_page() as opened:
         told.get_by_role("link").click()
     assert opened.value.locator("mark").inner_text() == order

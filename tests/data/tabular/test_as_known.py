@@ -56,6 +56,7 @@ def test_no_row_changes_where_nothing_was_corrected():
     assert audit(ROWS, prompt, "at").n_changed == 0
 
 
+@pytest.mark.slow
 def test_both_joins_equal_a_search_row_by_row():
     rng = np.random.default_rng(3)
     n = 400

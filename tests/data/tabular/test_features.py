@@ -62,6 +62,7 @@ ANY = {"train": ROWS, "rows": ROWS, "config": CONFIGS, "cut": st.integers(0, 25)
 
 @settings(max_examples=15, deadline=None)
 @given(**ANY)
+@pytest.mark.slow
 def test_the_same_rows_give_the_same_bits_whichever_way_they_come(train, rows, config, cut):
     assert_same_bits(train, rows, config, cut)
 

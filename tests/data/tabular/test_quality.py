@@ -76,6 +76,7 @@ def test_long_lists_of_rows_are_cut():
     assert shown_rows(range(30)).endswith("18, 19 and 10 more")
 
 
+@pytest.mark.slow
 def test_checking_a_contract_loads_neither_great_expectations_nor_feast():
     probe = (
         "import sys, data.tabular.contract, data.tabular.quality, data.tabular.features;"

@@ -1,5 +1,7 @@
 """Reports of every conclusion, by the gate itself, for tests of how they are written. Imported by tests."""
 
+from functools import cache
+
 from evals.conclusion import Conclusion
 from evals.gate import run_gate
 from evals.gate_config import GateConfig
@@ -11,6 +13,7 @@ GATES = (GateConfig(metric="quality", margin=0.1, floor=0.3), GateConfig(metric=
 NASTY = '<img src=x onerror="y"> [link](http://evil) `code` | cell | @everyone \x00\ud800 & </testcase>'
 
 
+@cache
 def report_of(conclusion: Conclusion) -> GateReport:
     after = {
         Conclusion.PASS: [GOOD] * 60,
@@ -23,6 +26,7 @@ def report_of(conclusion: Conclusion) -> GateReport:
     return found
 
 
+@cache
 def nasty_report() -> GateReport:
     """Words of models and documents that try to be markup."""
     before = [row("x", GOOD, text="fine")] * 60

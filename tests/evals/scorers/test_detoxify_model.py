@@ -88,6 +88,7 @@ def test_a_file_that_is_no_checkpoint_is_told(tmp_path):
         DetoxifyModel(tmp_path / "half.ckpt")(["x"])
 
 
+@pytest.mark.slow
 def test_without_detoxify_the_message_names_the_command_that_installs_it(monkeypatch, tmp_path):
     from app.settings import Settings
     from app.wiring import build_detoxify

@@ -37,6 +37,7 @@ def test_the_planted_loss_has_the_size_that_it_says():
         assert means.shape[1] == design.n_clusters
 
 
+@pytest.mark.slow
 def test_more_samples_find_smaller_losses_and_noise_hides_them():
     found = [smallest_detectable(design, 0.8) for design in (SMALL, LARGE)]
     assert found[1] < 0.05 < found[0] < 0.2

@@ -31,6 +31,7 @@ def test_with_no_weight_it_is_the_people_s_own_t_interval():
     assert (found.estimate.low, found.estimate.high) == (pytest.approx(theirs.low), pytest.approx(theirs.high))
 
 
+@pytest.mark.slow
 def test_a_biased_judge_is_corrected_and_the_interval_holds_what_it_promises():
     rng, n, covered, naive = np.random.default_rng(1), 300, 0, 0
     for _ in range(n):

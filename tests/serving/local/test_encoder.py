@@ -38,6 +38,7 @@ def encoder(cache: Path) -> MiniLMEncoder:
 
 
 @pytest.mark.parametrize("kind", ["document", "query"])
+@pytest.mark.slow
 def test_rows_are_unit_vectors_in_the_order_of_the_texts(encoder: MiniLMEncoder, kind: str) -> None:
     vectors = encoder.embed(TEXTS, kind=kind)
     assert vectors.shape == (len(TEXTS), encoder.dim)
@@ -51,6 +52,7 @@ def test_no_text_gives_no_row(encoder: MiniLMEncoder) -> None:
 
 
 @pytest.mark.parametrize("kind", ["document", "query"])
+@pytest.mark.slow
 def test_a_vector_is_the_same_bit_for_bit_alone_among_others_and_in_parallel(encoder: MiniLMEncoder, kind: str) -> None:
     together = encoder.embed(TEXTS, kind=kind)
     with ThreadPoolExecutor(8) as pool:
@@ -158,6 +160,7 @@ def test_a_torn_cache_is_built_again(encoder: MiniLMEncoder, cache: Path, tmp_pa
     np.testing.assert_array_equal(again.embed(TEXTS), expected)
 
 
+@pytest.mark.slow
 def test_neither_torch_nor_onnx_is_imported_when_the_graph_is_kept(encoder: MiniLMEncoder, cache: Path) -> None:
     encoder.load()
     program = (

@@ -174,6 +174,7 @@ def test_the_digest_names_the_adapter():
     assert with_spans({}, 0.5).digest != reader(threshold=0.1, weight_spans=0.5).digest
 
 
+@pytest.mark.slow
 def test_words_are_stemmed_alike_in_many_threads():
     words = [w + s for w in ("calibrat", "organiz", "relation", "certificat") for s in ("ing", "ed", "es", "ion")] * 50
     wanted = [_stem_anew(word) for word in words]

@@ -128,6 +128,7 @@ def test_a_policy_that_is_not_automatic_only_shows(engine, champion):
     assert engine.judged("support").decision.move == "rollback"
 
 
+@pytest.mark.slow
 def test_thumbs_that_come_later_count_for_the_version_that_answered(engine, champion):
     thumbs = RolloutPolicy(metrics=(Metric(name="thumbs", higher_is_better=True, is_sparse=True),), unit=Unit.CALLER)
     engine.store.start("support", EIGHT, ANNA, stage=Stage.CANARY, share=0.5, policy=thumbs)

@@ -45,6 +45,7 @@ def test_a_candidate_at_the_edge_of_a_tolerance_is_promoted_by_at_most_alpha_of_
 @pytest.mark.parametrize(
     ("metric", "value"), [("error", 0.5), ("abstained", 0.7), ("slow", 0.8), ("support", 0.3), ("thumbs", 0.05)]
 )
+@pytest.mark.slow
 def test_a_candidate_that_is_bad_in_one_metric_is_rolled_back_for_that_metric(metric, value):
     good = RATES | {"thumbs": 0.9}
     stream = _stream(np.random.default_rng(2), 3000, 0.3, good | {metric: value}, good)
@@ -125,6 +126,7 @@ def test_a_shadow_is_judged_on_pairs():
     assert Judge(RolloutPolicy()).weigh(pairs(0.95)).move is Move.PROMOTE
 
 
+@pytest.mark.slow
 def test_readings_show_the_difference_with_an_interval_around_it():
     judge = Judge(RolloutPolicy())
     judge.weigh(_stream(np.random.default_rng(5), 1500, 0.5, RATES | {"support": 0.6}, RATES))

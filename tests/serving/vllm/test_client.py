@@ -30,6 +30,7 @@ def client_of():
         client.close()
 
 
+@pytest.mark.slow
 def test_adapters_are_loaded_listed_and_unloaded(url, client_of):
     client = client_of(f"{url}/v1", "k")
     assert client.is_healthy()
@@ -39,6 +40,7 @@ def test_adapters_are_loaded_listed_and_unloaded(url, client_of):
     assert [m.id for m in client.models()] == ["tiny"]
 
 
+@pytest.mark.slow
 def test_a_known_name_is_an_error_and_never_loaded_in_place(fake, url, client_of):
     client = client_of(url, "k")
     client.load_adapter("support@7", "/a")
@@ -47,12 +49,14 @@ def test_a_known_name_is_an_error_and_never_loaded_in_place(fake, url, client_of
     assert fake.loaded == {"support@7": "/a"}
 
 
+@pytest.mark.slow
 def test_an_adapter_that_vllm_cannot_serve_says_which_kinds_it_can(fake, url, client_of):
     fake.fails = "big@1"
     with pytest.raises(InvalidInput, match=r"rank 64 is greater.*no DoRA"):
         client_of(url, "k").load_adapter("big@1", "/a")
 
 
+@pytest.mark.slow
 def test_a_wrong_key_and_a_server_that_is_not_there_say_what_to_set(url, client_of):
     with pytest.raises(Unauthenticated, match="ASSAY_LLM__API_KEY"):
         client_of(url, "wrong").models()

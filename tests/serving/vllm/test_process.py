@@ -61,6 +61,7 @@ def test_the_interpreter_is_the_settings_or_the_separate_environments_or_there_i
         ("something else", "The whole log is"),
     ],
 )
+@pytest.mark.slow
 def test_a_server_that_ends_at_once_shows_the_end_of_its_log_and_the_next_step(tmp_path, plan, line, told):
     python = _script(tmp_path, f"print('loading'); print({line!r}); raise SystemExit(3)")
     server = VLLMServer(VLLMConfig(port=9), plan, python)
@@ -72,6 +73,7 @@ def test_a_server_that_ends_at_once_shows_the_end_of_its_log_and_the_next_step(t
     assert told in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_is_stopped(tmp_path, plan):
     python = _script(tmp_path, "import time; print('loading', flush=True); time.sleep(60)")
     server = VLLMServer(VLLMConfig(port=9, startup_timeout_s=1.5), plan, python)
@@ -83,6 +85,7 @@ def test_a_server_that_never_answers_is_stopped(tmp_path, plan):
     assert not server.is_running
 
 
+@pytest.mark.slow
 def test_a_port_where_something_answers_is_not_taken_over(plan):
     with FakeVLLM().served() as url:
         server = VLLMServer(VLLMConfig(port=int(url.rsplit(":", 1)[1])), plan, "python")
@@ -91,6 +94,7 @@ def test_a_port_where_something_answers_is_not_taken_over(plan):
         server.stop()
 
 
+@pytest.mark.slow
 def test_a_server_is_ready_when_health_answers_and_is_gone_after_stop(tmp_path, plan):
     serve = (
         "import sys, http.server\n"

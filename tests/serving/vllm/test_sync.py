@@ -33,6 +33,7 @@ def world(tmp_path):
         world.client.close()
 
 
+@pytest.mark.slow
 def test_what_may_answer_is_loaded_and_the_rest_is_not(world):
     for version in "1234":
         world.register(f"support@{version}", version.encode())
@@ -44,6 +45,7 @@ def test_what_may_answer_is_loaded_and_the_rest_is_not(world):
     assert list(world.fake.loaded) == ["support@3"]
 
 
+@pytest.mark.slow
 def test_names_carry_the_version_and_a_name_is_loaded_only_once(world):
     world.register("support@1")
     world.sync({"support@1": ""})
@@ -51,6 +53,7 @@ def test_names_carry_the_version_and_a_name_is_loaded_only_once(world):
     assert [name for path, name in world.fake.calls if path == "/v1/load_lora_adapter"] == ["support@1"]
 
 
+@pytest.mark.slow
 def test_changed_files_are_refused_and_a_loaded_one_is_unloaded(world):
     folder = world.register("support@1")
     assert world.sync({"support@1": ""}) == {"support@1": "loaded"}
@@ -61,12 +64,14 @@ def test_changed_files_are_refused_and_a_loaded_one_is_unloaded(world):
     assert world.fake.loaded == {}
 
 
+@pytest.mark.slow
 def test_a_version_that_is_not_the_one_the_gate_judged_is_refused(world):
     folder = world.register("support@1")
     assert world.sync({"support@1": "f" * 64}) == {"support@1": "refused"}
     assert world.sync({"support@1": verified_digest(folder)}) == {"support@1": "loaded"}
 
 
+@pytest.mark.slow
 def test_a_versioned_name_that_somebody_loaded_from_elsewhere_is_unloaded_and_never_used_again(world):
     world.register("support@1")
     world.fake.loaded["support@1"] = "/somewhere/else"
@@ -75,12 +80,14 @@ def test_a_versioned_name_that_somebody_loaded_from_elsewhere_is_unloaded_and_ne
     assert world.fake.loaded == {}
 
 
+@pytest.mark.slow
 def test_what_was_loaded_by_hand_is_reported_and_left_alone(world):
     world.fake.loaded["mine"] = "/x"
     assert world.sync() == {"mine": "foreign"}
     assert "mine" in world.fake.loaded
 
 
+@pytest.mark.slow
 def test_one_that_fails_to_load_does_not_stop_the_others(world):
     world.register("big@1")
     world.register("support@1", b"s")
@@ -88,6 +95,7 @@ def test_one_that_fails_to_load_does_not_stop_the_others(world):
     assert world.sync({"big@1": "", "support@1": ""}) == {"big@1": "failed", "support@1": "loaded"}
 
 
+@pytest.mark.slow
 def test_adapters_of_encoders_are_passed_over(world):
     world.register("embedder@1", task="FEATURE_EXTRACTION")
     assert world.sync({"embedder@1": ""}) == {}
