@@ -271,4 +271,74 @@ eval_cache = Table(  # answers and scores by the digest of all that decides them
     Column("created_at", DateTime(timezone=True), nullable=False),
 )
 
+eval_digests = Table(  # a run that ended, in one narrow row: what lists and costs are read from
+    "eval_digests",
+    metadata,
+    Column("run_id", ForeignKey("eval_runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("suite", String(200), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("ref", Text, nullable=False),  # what the gate compared; empty for a run of its own
+    Column("status", String(20), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("dataset", String(64), nullable=False),  # names its rows of eval_samples
+    Column("n_rows", Integer, nullable=False),
+    Column("n_cached", Integer, nullable=False),
+    Column("n_failed", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Index("ix_eval_digests_suite", "suite", "created_at"),
+)
+
+eval_metrics = Table(  # its means, over all samples and over each slice, computed once when the run ends
+    "eval_metrics",
+    metadata,
+    Column("run_id", ForeignKey("eval_runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("metric", String(200), primary_key=True),
+    Column("slice", String(300), primary_key=True),  # field=value of the samples' metadata; empty for all of them
+    Column("place", Integer, nullable=False),  # the suite's order of metrics
+    Column("suite", String(200), nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("mean", Float),
+    Column("low", Float),  # a 95 % interval, samples of one document taken together
+    Column("high", Float),
+    Column("n", Integer, nullable=False),
+    Column("n_clusters", Integer, nullable=False),
+    Column("n_errors", Integer, nullable=False),
+    Column("higher_is_better", Boolean, nullable=False),
+    Column("unit", String(40), nullable=False),
+    Index("ix_eval_metrics_trend", "suite", "metric", "slice", "ref", "created_at"),
+)
+
+eval_values = Table(  # every sample's numbers of one run side by side, so that two runs are compared by two reads
+    "eval_values",
+    metadata,
+    Column("run_id", ForeignKey("eval_runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("body", JSON, nullable=False),
+)
+
+eval_samples = Table(  # what a run asked, once for each state of a data set
+    "eval_samples",
+    metadata,
+    Column("dataset", String(64), primary_key=True),  # evals.dataset.samples_digest
+    Column("sample_id", String(200), primary_key=True),
+    Column("body", JSON, nullable=False),
+)
+
+gate_reports = Table(  # everything the gate said, of whatever it compared
+    "gate_reports",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("suite", String(200), nullable=False),
+    Column("conclusion", String(20), nullable=False),  # pass | fail | inconclusive | infrastructure
+    Column("baseline", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("body", JSON, nullable=False),
+    Index("ix_gate_reports_suite", "suite", "created_at"),
+)
+
 Index("ix_documents_scope", documents.c.tenant, documents.c.collection)
+Index("ix_eval_runs_newest", eval_runs.c.created_at)
+Index("ix_eval_runs_suite_newest", eval_runs.c.suite, eval_runs.c.created_at)
