@@ -175,6 +175,8 @@ class TableSpec(_Strict):
     """The column to predict; empty for a table without one."""
     positive: str = ""
     """The value of the target that counts as 1 (as text: "Yes", "1", "true")."""
+    favourable: Literal["positive", "negative"] = "positive"
+    """Which decision is good for the person it is about: a loan is, a suspicion of fraud is not. Fairness measures look at it."""
     id: str = ""
     """The column that names a row; unique."""
     time: str = ""
