@@ -21,6 +21,7 @@ from app.worktrees import rows_of_revision
 from data.errors import InvalidInput
 from data.records import EvalRow, EvalRun, Sample
 from evals.dataset import samples_digest
+from evals.digest import digested
 from evals.gate import Side
 from evals.runner import Target, scored, spent
 from evals.suite import AnyTarget, PromptTarget, RagTarget, SearchTarget, Suite, UrlTarget
@@ -221,7 +222,9 @@ class References:
         finally:
             rows.close()
             status = "complete" if len(found) == n_expected else "stopped"
-            store.finish(run.model_copy(update={"status": status}), spent(found))
+            asked = {row.sample_id for row in found}
+            digest = digested(found, [s for s in self.ready.samples if s.id in asked], self.ready.metrics)
+            store.finish(run.model_copy(update={"status": status}), spent(found), digest)
 
     def _given(self, ref: Reference, target: str, rows: Sequence[EvalRow], run_id: str = "") -> Side:
         by_sample: dict[str, list[EvalRow]] = {}

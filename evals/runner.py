@@ -21,6 +21,7 @@ from pydantic import JsonValue
 
 from data.records import Answer, EvalRow, EvalRun, Observation, Sample, Score, Sentence
 from evals.dataset import samples_digest
+from evals.digest import RunDigest, digested
 from evals.scoring import Metric, Scorer
 from evals.suite import Suite, suite_digest
 
@@ -79,7 +80,7 @@ class RunStore(Protocol):
 
     def rows(self, run_id: str) -> list[EvalRow]: ...
 
-    def finish(self, run: EvalRun, summary: Mapping[str, JsonValue]) -> None: ...
+    def finish(self, run: EvalRun, summary: Mapping[str, JsonValue], digest: RunDigest | None = None) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,9 @@ def run_suite(
         report(row)
     status = "failed" if rows and all(row.observation.error for row in rows) else "complete"
     run = run.model_copy(update={"status": status})
-    store.finish(run, spent(rows) | {"seconds": round(time.perf_counter() - began, 3), "n_resumed": len(known)})
+    metrics = {metric.name: metric for scorer in plan.scorers for metric in scorer.metrics}
+    cost = spent(rows) | {"seconds": round(time.perf_counter() - began, 3), "n_resumed": len(known)}
+    store.finish(run, cost, digested(rows, plan.samples, metrics))
     return run
 
 

@@ -10,6 +10,8 @@ from data.database import Database
 from data.errors import NotFound
 from data.records import EvalRow, EvalRun
 from data.tables import eval_cache, eval_rows, eval_runs
+from evals.digest import RunDigest
+from evals.digest_store import keep_digest
 
 RESUMABLE_FOR = timedelta(days=1)
 ERASED = "[erased]"
@@ -61,10 +63,13 @@ class EvalStore:
             connection.execute(delete(eval_rows).where(*same))
             connection.execute(insert(eval_rows), key | {"body": row.model_dump(mode="json")})
 
-    def finish(self, run: EvalRun, summary: Mapping[str, JsonValue]) -> None:
+    def finish(self, run: EvalRun, summary: Mapping[str, JsonValue], digest: RunDigest | None = None) -> None:
+        """Keep how a run ended, and with `digest` what pages show of it."""
         values = {"status": run.status, "body": run.model_dump(mode="json"), "summary": dict(summary)}
         with self._database.append() as connection:
             connection.execute(update(eval_runs).where(eval_runs.c.id == run.id).values(**values))
+            if digest is not None:
+                keep_digest(connection, run, summary, digest)
 
     def rows(self, run_id: str) -> list[EvalRow]:
         """In the order in which they were kept."""

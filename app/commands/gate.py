@@ -62,6 +62,7 @@ def gate(
         if plan_only:
             return _print_plan(plan, as_json)
         found = _judged(plan)
+        _keep(found, settings)
         _record(found, references, settings)
         for path, text in _written(found, markdown, junit, sarif, report, suite):
             path.write_text(text, encoding="utf-8")
@@ -124,6 +125,18 @@ def _print_plan(plan: "GatePlan", as_json: bool) -> None:
         return
     for one in power:
         typer.echo(told_power(one))
+
+
+def _keep(found: "GateReport", settings: "Settings") -> None:
+    """For /dashboard/gates."""
+    from app.wiring import open_database
+    from evals.gate_store import GateHistory
+
+    database = open_database(settings)
+    try:
+        GateHistory(database).keep(found)
+    finally:
+        database.close()
 
 
 def _record(found: "GateReport", references: "References", settings: "Settings") -> None:

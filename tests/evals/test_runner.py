@@ -56,7 +56,7 @@ class Kept:
     def rows(self, run_id):
         return [EvalRow.model_validate_json(body) for key, body in self.bodies.items() if key[0] == run_id]
 
-    def finish(self, run, summary):
+    def finish(self, run, summary, digest=None):
         self.runs[run.id] = (run, self.runs[run.id][1])
         self.summaries[run.id] = summary
 
