@@ -189,8 +189,8 @@ def verified_digest(folder: Path) -> str:
 
 
 def _digest(folder: Path, files: dict[str, str]) -> str:
-    """What names these weights and configurations; a manifest that says otherwise was tampered with."""
-    weights = {name: sha256 for name, sha256 in files.items() if name.endswith(WEIGHTS)}
+    """What names these weights and configurations, or all files of what has none (a tabular model); a manifest that says otherwise was tampered with."""
+    weights = {name: sha256 for name, sha256 in files.items() if name.endswith(WEIGHTS)} or files
     computed = hashlib.sha256(json.dumps(weights, sort_keys=True).encode()).hexdigest()
     said = json.loads((folder / MANIFEST).read_bytes()).get("digest", computed)
     if said != computed:
