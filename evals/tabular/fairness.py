@@ -14,8 +14,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from data.errors import InvalidInput
+from data.tabular.model import Measured
 from evals.tabular.groups import Grouped
-from evals.tabular.resampling import Measured, percentile_interval
+from evals.tabular.resampling import percentile_interval
 
 MEASURES = (
     "statistical_parity_difference",

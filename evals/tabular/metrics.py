@@ -8,12 +8,13 @@ in probabilities instead, which gives the figures that are expected before label
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from data.errors import InvalidInput
-from evals.tabular.resampling import N_RESAMPLES, Measured, basic_interval, percentile_interval, weights_of
+from data.tabular.model import Costs, Measured
+from evals.tabular.resampling import N_RESAMPLES, basic_interval, percentile_interval, weights_of
 
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc", "brier", "calibration_error", "cost")
 LESS_IS_BETTER = frozenset({"brier", "calibration_error", "cost"})
@@ -23,21 +24,13 @@ Values = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Costs:
-    """What a wrong decision costs, in any unit; a right one costs nothing."""
-
-    false_positive: float = 1.0
-    false_negative: float = 1.0
-
-
-@dataclass(frozen=True)
 class Scored:
     """Rows with their labels (0 or 1) and scores (probabilities). Positive from `threshold` on. Raises: InvalidInput."""
 
     labels: np.ndarray
     scores: np.ndarray
     threshold: float = 0.5
-    costs: Costs = Costs()
+    costs: Costs = field(default_factory=Costs)
     clusters: np.ndarray | None = None
     """Which rows share their luck, such as claims of one policy; they are resampled together."""
 

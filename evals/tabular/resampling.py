@@ -4,31 +4,27 @@ Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13; clu
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from data.errors import InvalidInput
+from data.tabular.model import Measured
 
 N_RESAMPLES = 500
 CELLS = 4_000_000
 """Weights held at a time: 32 MB."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A figure and its interval; NaN where it is undefined, such as a precision without a positive decision."""
+def told(measured: Measured) -> str:
+    """For people."""
+    if measured.value != measured.value:
+        return "undefined"
+    return f"{measured.value:.4f} [{measured.low:.4f}, {measured.high:.4f}]"
 
-    value: float
-    low: float
-    high: float
 
-    def __str__(self) -> str:
-        return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]" if self.value == self.value else "undefined"
-
-    def as_list(self) -> list[float | None]:
-        """[value, low, high] for JSON, which knows no NaN."""
-        return [number if number == number else None for number in (self.value, self.low, self.high)]
+def as_list(measured: Measured) -> list[float | None]:
+    """[value, low, high] for JSON, which knows no NaN."""
+    return [number if number == number else None for number in (measured.value, measured.low, measured.high)]
 
 
 def weights_of(

@@ -5,7 +5,8 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from data.errors import InvalidInput
-from evals.tabular.metrics import METRICS, Costs, Ranking, Scored, drawn_values, measure, values_of
+from data.tabular.model import Costs
+from evals.tabular.metrics import METRICS, Ranking, Scored, drawn_values, measure, values_of
 
 
 def rows(n: int, seed: int = 0, threshold: float = 0.4) -> Scored:
