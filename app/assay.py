@@ -26,6 +26,7 @@ from retrieval.search import Searcher, retrieve
 if TYPE_CHECKING:  # heavy: faiss, tantivy, langgraph
     from app.rag import Rag
     from app.rollout import AnswerRollout
+    from app.watch import RequestWatch
     from retrieval.keeper import Keeper
     from serving.local.shipped_heads import ShippedHeads
     from serving.rollout.state import Route
@@ -74,6 +75,8 @@ class Stores:
     rollout: "AnswerRollout | None" = None
     """Adapters that answer in place of the configured model; None without a model server."""
     reranker: Reranker | None = None
+    watch: "RequestWatch | None" = None
+    """Logs what answers measured; None for no log."""
     make_heads: Callable[[], "ShippedHeads | None"] = lambda: None
     """The adapters that read, ground and screen; none where rules and words do it alone."""
 
@@ -106,8 +109,14 @@ class Assay:
             raise InvalidInput("The query is empty.", field="query", next_step="Write a question or some words.")
         snapshot = self.keeper.snapshot()
         encoder = self.stores.encoders.by_id(snapshot.embedder)
-        searcher = Searcher(self.catalog, lambda text: encoder.embed([text], kind="query")[0], self.stores.search)
-        return retrieve(query, snapshot, searcher)
+
+        def embed(text: str) -> Vectors:
+            vector = encoder.embed([text], kind="query")[0]
+            if self.stores.watch is not None:
+                self.stores.watch.embedded(text, encoder.id, vector)
+            return vector
+
+        return retrieve(query, snapshot, Searcher(self.catalog, embed, self.stores.search))
 
     # -- answers
 
@@ -131,11 +140,12 @@ class Assay:
         has asked for it already (`user` matters to that choice alone). Closing the iterator stops the work; so does another
         thread that sets `stopped`, also in the middle of a step: then no `final` comes and no receipt is kept.
         """
+        from app.conversations import turns_of
         from app.rag import Ask
 
         query = Query(text=question or " ", principal=principal, **{"k": ANSWER_CHUNKS} | search)
         extractive = model == EXTRACTIVE_MODEL
-        asked = Ask(query, strict, extractive, _turns(history), stopped=stopped or threading.Event())
+        asked = Ask(query, strict, extractive, turns_of(history), stopped=stopped or threading.Event())
         rollout = self.stores.rollout
         if rollout is not None and not extractive:
             route = route or rollout.route(principal, query.collection, model, user)
@@ -179,6 +189,8 @@ class Assay:
         """Blank what receipts, conversations and eval runs quote from a document; returns how many conversations were dropped."""
         conversations = self.receipts.forget(identity)
         EvalStore(self.stores.database).forget(identity)
+        if self.stores.watch is not None:
+            self.stores.watch.forget(identity)
         for thread in conversations:
             self.rag.forget(thread)
         return len(conversations)
@@ -342,6 +354,8 @@ class Assay:
         self.keeper.close()
         if "rag" in vars(self):
             self.rag.close()
+        if self.stores.watch is not None:
+            self.stores.watch.close()
         if "heads" in vars(self) and self.heads is not None:
             self.heads.close()
         self.stores.database.close()
@@ -383,17 +397,6 @@ class Assay:
         if self.stores.ingester.is_unchanged(to, uri, digest, placement.effective_groups, dict(placement.metadata)):
             return IngestEvent("unchanged", uri, self.catalog.id_of(to.tenant, to.collection, uri))
         return None
-
-
-def _turns(history: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """(question, answer) pairs out of (role, text) messages."""
-    turns: list[tuple[str, str]] = []
-    for role, text in history:
-        if role == "user":
-            turns.append((text, ""))
-        elif turns:
-            turns[-1] = (turns[-1][0], text)
-    return tuple(turns)
 
 
 def _source(uri: str, read: ReadDocument, placement: Placement) -> ReadSource:

@@ -24,6 +24,17 @@ OPENS_AS_FOLLOW_UP = re.compile(
 WORD = re.compile(r"\w[\w'’-]*")
 
 
+def turns_of(history: Sequence[tuple[str, str]]) -> tuple[Turn, ...]:
+    """(question, answer) pairs out of (role, text) messages."""
+    turns: list[Turn] = []
+    for role, text in history:
+        if role == "user":
+            turns.append((text, ""))
+        elif turns:
+            turns[-1] = (turns[-1][0], text)
+    return tuple(turns)
+
+
 def rewritten_by(complete: Complete, question: str, turns: Sequence[Turn]) -> str:
     """The model's rewriting of `question`, one that can be searched without the conversation; `turns` are oldest first.
 

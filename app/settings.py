@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from app.api.config import ApiConfig
 from app.screening import ScreeningConfig
+from app.watch_config import WatchConfig
 from data.errors import InvalidInput
 from data.reading import ReadingConfig
 from evals.config import EvalsConfig
@@ -21,6 +22,7 @@ from serving.config import EncoderConfig, HeadsConfig
 from serving.config_llm import LLMConfig
 from serving.local.reader import ReaderConfig
 from serving.rollout.config import RolloutConfig
+from serving.tabular.config import TabularConfig
 from serving.vllm.config import VLLMConfig
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,10 +102,14 @@ class Settings(BaseSettings):
     """The vLLM server that `assay llm up` starts, and where adapters lie for it."""
     rollout: RolloutConfig = RolloutConfig()
     """How releases of adapters and models reach users."""
+    tabular: TabularConfig = TabularConfig()
+    """How tabular models are served, and what is kept of their predictions."""
     evals: EvalsConfig = EvalsConfig()
     """Evaluations."""
     mlflow_uri: str = ""
     """MLflow's tracking and registry URI; empty for SQLite at `var/mlflow.db`."""
+    watch: WatchConfig = WatchConfig()
+    """The request log, and who is told of drift."""
     api: ApiConfig = ApiConfig()
     """Limits of the HTTP API."""
 
@@ -117,6 +123,10 @@ class Settings(BaseSettings):
     @property
     def var(self) -> Path:
         return self.home / "var"
+
+    @property
+    def tabular_models(self) -> Path:
+        return self.tabular.models or self.var / "tabular" / "models"
 
     @property
     def mlflow(self) -> str:
@@ -196,7 +206,7 @@ def _name_of(error: ErrorDetails) -> str:
 
 
 def _is_secret(name: str) -> bool:
-    return any(word in name for word in ("KEY", "SECRET", "PASSWORD", "DATABASE_URL"))
+    return any(word in name for word in ("KEY", "SECRET", "PASSWORD", "DATABASE_URL", "WEBHOOK"))
 
 
 def _placeholders(settings: Settings) -> list[str]:
@@ -208,6 +218,7 @@ def _placeholders(settings: Settings) -> list[str]:
         "ASSAY_DATABASE_URL": settings.database_url,
         "ASSAY_MCP_KEY": settings.mcp_key,
         "ASSAY_EVALS__API_KEY": settings.evals.api_key,
+        "ASSAY_WATCH__SMTP__PASSWORD": settings.watch.smtp.password,
         "ASSAY_EVALS__JUDGE__API_KEY": settings.evals.judge.api_key,
     }
     return [

@@ -1,6 +1,8 @@
 """Builds the product from settings; with `app.commands` the only place that imports adapters, and only when called."""
 
+from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from app.settings import Settings
@@ -15,14 +17,19 @@ if TYPE_CHECKING:
     from app.assay import Assay
     from app.grounding import Grounder
     from app.guards import Guard
+    from app.once import Once
+    from app.prediction import Explain, Predictions
     from app.rag import Rag
     from app.rollout import AnswerRollout
+    from app.watch import RequestWatch, Toxicity
+    from data.records import Receipt
     from evals.likelihood_model import LocalLikelihood
     from evals.scorers.registry import Tool, Tools
     from evals.tracking import EvalTracker
     from serving.llm import Generator
     from serving.local.shipped_heads import ShippedHeads
     from serving.registry import AdapterRegistry
+    from serving.rollout.engine import RolloutEngine
 
 VERSION = "0.1.0"
 
@@ -38,6 +45,7 @@ def open_assay(settings: Settings) -> "Assay":
 
     database = open_database(settings)
     catalog = Catalog(database)
+    heads = cache(lambda: build_heads(settings))
     encoders = Encoders(database, lambda model: build_encoder(settings, model), settings.encoder.model)
 
     def active() -> tuple[str, int]:
@@ -56,7 +64,8 @@ def open_assay(settings: Settings) -> "Assay":
             var=settings.var,
             make_rag=lambda assay: build_rag(settings, assay),
             rollout=build_rollout(settings, database),
-            make_heads=lambda: build_heads(settings),
+            make_heads=heads,
+            watch=build_watch(settings, database, heads),
         )
     )
 
@@ -121,7 +130,7 @@ def build_rag(settings: Settings, assay: "Assay") -> "Rag":
             grounder=build_grounder(settings, heads),
             guard=build_guard(heads),
             text_of=lambda principal: cache(lambda identity: assay.document(identity, principal).text),
-            save=assay.receipts.save,
+            save=_saved_and_seen(assay),
             generator=build_generator(settings),
             checkpointer=build_checkpointer(settings, assay.stores.database),
             screening=settings.screening,
@@ -129,6 +138,30 @@ def build_rag(settings: Settings, assay: "Assay") -> "Rag":
             depth=settings.search.rerank if reranker else 0,
         )
     )
+
+
+def build_watch(
+    settings: Settings, database: Database, heads: Callable[[], "ShippedHeads | None"] = lambda: None
+) -> "RequestWatch | None":
+    """The request log's near end; None where no request is to be logged."""
+    from app.watch import RequestWatch
+    from evals.drift.requests import RequestStore
+
+    def toxicity() -> "Toxicity | None":
+        return screen.probabilities if (found := heads()) and (screen := found.toxicity) else None
+
+    return RequestWatch(RequestStore(database), settings.watch, toxicity) if settings.watch.share else None
+
+
+def _saved_and_seen(assay: "Assay") -> Callable[["Receipt"], None]:
+    """Keeps a receipt, then lets the watch see it."""
+
+    def save(receipt: "Receipt") -> None:
+        assay.receipts.save(receipt)
+        if assay.stores.watch is not None:
+            assay.stores.watch.seen(receipt)
+
+    return save
 
 
 def build_grounder(settings: Settings, heads: "ShippedHeads | None") -> "Grounder":
@@ -167,6 +200,48 @@ def build_rollout(settings: Settings, database: Database) -> "AnswerRollout | No
         return build_one(settings.llm.model_copy(update={"model": ref}))
 
     return AnswerRollout(RolloutEngine(database, settings.rollout), Generators(build))
+
+
+def build_predictions(settings: Settings, assay: "Assay") -> "Once[Predictions]":
+    """Tabular models, over the same rollout engine as adapters. Nothing is imported before the first prediction."""
+    from app.once import Once
+
+    rollout = assay.stores.rollout
+    return Once(lambda: open_predictions(settings, assay.stores.database, rollout.engine if rollout else None))
+
+
+def open_predictions(settings: Settings, database: Database, engine: "RolloutEngine | None" = None) -> "Predictions":
+    """Raises: MissingExtra without the packages of tabular models."""
+    try:
+        from app.prediction import Predictions
+        from serving.tabular.model_store import ModelStore
+        from serving.tabular.prediction_log import PredictionLog
+        from serving.tabular.prediction_store import PredictionStore
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or "pandas", extra="tabular") from error
+    from serving.rollout.engine import RolloutEngine
+
+    return Predictions(
+        ModelStore(settings.tabular_models),
+        engine or RolloutEngine(database, settings.rollout),
+        PredictionLog(PredictionStore(database), settings.tabular),
+        settings.tabular,
+        owns_engine=engine is None,
+        explain=build_explain(),
+    )
+
+
+def build_explain() -> "Explain | None":
+    """SHAP for one row, imported when it is first asked for; None where it is not installed."""
+    if not (find_spec("shap") and find_spec("evals.tabular.explanation")):
+        return None
+
+    def explain(model: Any, row: Any) -> Any:
+        from evals.tabular.explanation import explain_row
+
+        return explain_row(model, row)
+
+    return explain
 
 
 def build_eval_tools(settings: Settings, assay: "Assay | None" = None) -> "Tools":
