@@ -54,11 +54,21 @@ MESSAGE_OF_STATUS = {
 }
 
 
+class FieldProblem(BaseModel):
+    """One wrong field of one row."""
+
+    row: int
+    field: str
+    message: str
+
+
 class ErrorDetail(BaseModel):
     message: str
     type: str
     code: str
     param: str | None
+    problems: list[FieldProblem] | None = None
+    """All wrong fields, where rows were refused."""
 
 
 class ErrorBody(BaseModel):
@@ -77,10 +87,12 @@ class HttpError:
     message: str
     param: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    problems: tuple[dict, ...] = ()
 
     @property
     def body(self) -> dict:
-        return {"error": {"message": self.message, "type": self.type, "code": self.code, "param": self.param}}
+        told = {"message": self.message, "type": self.type, "code": self.code, "param": self.param}
+        return {"error": told | ({"problems": list(self.problems)} if self.problems else {})}
 
 
 def http_error(error: Exception) -> HttpError:
@@ -102,16 +114,18 @@ def http_error(error: Exception) -> HttpError:
 
 def _of_assay(error: AssayError) -> HttpError:
     status, kind = next(((s, k) for cls, s, k in STATUS if isinstance(error, cls)), (500, "server_error"))
-    code, param, headers = error.code, None, {}
+    code, param, headers, problems = error.code, None, {}, ()
     if isinstance(error, InvalidInput):
         param = error.field or None
+        problems = tuple(vars(problem) for problem in getattr(error, "problems", ()))  # of refused rows
+        status = 422 if problems else status
     elif isinstance(error, RefusedDocument):
         code = error.reason
     elif isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     elif isinstance(error, InfrastructureError):
         headers["Retry-After"] = str(getattr(error, "retry_after_s", RETRY_AFTER_S))
-    return HttpError(status, kind, code, str(error), param, headers)
+    return HttpError(status, kind, code, str(error), param, headers, problems)
 
 
 def _of_validation(error: RequestValidationError) -> HttpError:

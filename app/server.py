@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 from app.settings import ROOT, Settings
 from app.telemetry import configure_logging, configure_tracing
-from app.wiring import open_assay
+from app.wiring import build_predictions, open_assay
 from data.errors import InfrastructureError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from app.assay import Assay
+    from app.once import Once
+    from app.prediction import Predictions
 
 SAMPLES = ROOT / "data" / "samples"
 SAMPLE_QUESTION = "How many weeks of parental leave at full pay do employees get?"
@@ -37,11 +39,15 @@ def run(settings: Settings, *, with_sample: bool = False) -> None:
     if settings.otel_endpoint:
         configure_tracing(settings.otel_endpoint)
     signal.signal(signal.SIGTERM, _stop)
-    with _bound(settings.host, settings.port) as listener, closing(open_assay(settings)) as assay:
+    with (
+        _bound(settings.host, settings.port) as listener,
+        closing(open_assay(settings)) as assay,
+        closing(build_predictions(settings, assay)) as predictions,
+    ):
         loading = _InBackground(lambda: _load(assay, with_sample))
         import uvicorn  # while the index loads
 
-        app = build_app(settings, assay)
+        app = build_app(settings, assay, predictions)
         loading.wait()
         config = uvicorn.Config(
             app,
@@ -53,12 +59,14 @@ def run(settings: Settings, *, with_sample: bool = False) -> None:
         )
         listener.listen(config.backlog)
         _welcome(settings, assay, time.perf_counter() - started)
-        _InBackground(assay.warm_up)  # libraries load for a second: not while someone waits for it
+        _InBackground(
+            lambda: _warm_up(settings, assay, predictions)
+        )  # libraries load for a second: not while someone waits for it
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def build_app(settings: Settings, assay: "Assay") -> "FastAPI":
-    """The ASGI application over an opened product."""
+def build_app(settings: Settings, assay: "Assay", predictions: "Once[Predictions] | None" = None) -> "FastAPI":
+    """The ASGI application over an opened product; without `predictions` it serves no tabular models."""
     from app.api.application import create_app
     from app.api.service import Product
     from app.keys import KeyStore
@@ -70,6 +78,7 @@ def build_app(settings: Settings, assay: "Assay") -> "FastAPI":
             models=(settings.llm.model,) if settings.llm.model else (),
             rollout=assay.stores.rollout,
             embedder=lambda: assay.embedder.id,
+            predictions=predictions,
             checks={
                 "database": lambda: assay.stores.database.current_generation() and None,
                 "index": lambda: assay.keeper.snapshot() and None,
@@ -136,6 +145,13 @@ def _load(assay: "Assay", with_sample: bool) -> None:
 
 def _welcome(settings: Settings, assay: "Assay", seconds: float) -> None:
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
+def _warm_up(settings: Settings, assay: "Assay", predictions: "Once[Predictions]") -> None:
+    """Tabular models first where there are any: they take less to load, and are asked by machines."""
+    if any(settings.tabular_models.glob("*/*/manifest.json")):
+        predictions().warm_up()
+    assay.warm_up()
+
+
     base = f"http://{host}:{settings.port}"
     print(
         f"""

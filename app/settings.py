@@ -126,7 +126,7 @@ class Settings(BaseSettings):
 
     @property
     def tabular_models(self) -> Path:
-        return self.tabular.models or self.var / "tabular" / "models"
+        return Path(self.tabular.models) if self.tabular.models else self.var / "tabular" / "models"
 
     @property
     def mlflow(self) -> str:

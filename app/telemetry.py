@@ -148,3 +148,17 @@ class _Asked(Collector):
     def collect(self):
         for name, ask in self._gauges.items():
             yield GaugeMetricFamily(f"assay_{name}", name.replace("_", " "), value=float(ask()))
+
+
+class Late(Collector):
+    """Metrics of a part of the product that is built when it is first needed; nothing before."""
+
+    def __init__(self, find: Callable[[], Collector | None]) -> None:
+        self._find = find
+
+    def describe(self):
+        return []
+
+    def collect(self):
+        found = self._find()
+        return found.collect() if found is not None else []

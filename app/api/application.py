@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from app.api import chat, documents, health, models, receipts, reference, search, session, vectors
+from app.api import chat, documents, health, models, receipts, reference, search, session, tables, vectors
 from app.api.access import COOKIE
 from app.api.body_limit import BodyLimit
 from app.api.config import ApiConfig
@@ -32,6 +32,7 @@ ROUTERS = (
     documents.router,
     receipts.router,
     models.router,
+    tables.router,
     session.router,
     health.router,
     reference.router,

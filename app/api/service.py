@@ -11,11 +11,13 @@ from app.api.access import Caller, Gatekeeper, presented
 from app.api.config import ApiConfig
 from app.api.workers import Workers
 from app.keys import KeyStore
-from app.telemetry import Metrics
+from app.telemetry import Late, Metrics
 from data.records import Answer
 
 if TYPE_CHECKING:
     from app.assay import Assay
+    from app.once import Once
+    from app.prediction import Predictions
     from app.rollout import AnswerRollout
 
 log = structlog.get_logger("assay.service")
@@ -35,6 +37,8 @@ class Product:
     rollout: "AnswerRollout | None" = None
     """Adapters that answer for a model, a collection or a tenant."""
     embedder: Callable[[], str] = lambda: "assay-embedder"
+    predictions: "Once[Predictions] | None" = None
+    """Tabular models."""
     """Names the active embedding model."""
     checks: Mapping[str, Callable[[], None]] = field(default_factory=dict)
     """Readiness: what must answer, and a call that raises when it does not."""
@@ -83,6 +87,8 @@ def make_service(product: Product, config: ApiConfig) -> Service:
     return Service(product, config, metrics, Workers(config, metrics), Gatekeeper(product.keys, config))
 
 
+    if product.predictions is not None:
+        metrics.registry.register(Late(lambda: getattr(product.predictions.value, "metrics", None)))
 def _service(request: Request) -> Service:
     return request.app.state.service
 

@@ -17,7 +17,7 @@ from pandera.typing import Series
 
 from data.errors import InvalidInput
 from data.tabular.cells import plain
-from data.tabular.table import Fault, allowed_kind, read_table, settle
+from data.tabular.table import Fault, allowed, read_table, settle
 from data.tabular.table_spec import Column, TableSpec
 
 
@@ -74,22 +74,6 @@ def model_of(spec: TableSpec, *, needs_target: bool = True) -> type[pa.DataFrame
         )
     settings = type("Config", (), {"name": spec.name, "strict": True, "coerce": True})
     return type(f"{spec.name}_contract", (pa.DataFrameModel,), {"__annotations__": types, **fields, "Config": settings})
-
-
-def allowed(column: Column) -> str:
-    """What a column may hold, in words: "a number from 0 to 120", "one of F, M", "a date from 2024-01-01 on"."""
-    words = f"one of {', '.join(column.values)}" if column.values else allowed_kind(column)
-    low, high = (column.low, column.high) if column.kind != "date" else (column.earliest, column.latest)
-    match low, high:
-        case None, None:
-            pass
-        case _, None:
-            words += f" from {_short(low)} on"
-        case None, _:
-            words += f" up to {_short(high)}"
-        case _:
-            words += f" from {_short(low)} to {_short(high)}"
-    return words + (" or missing" if column.nullable else "")
 
 
 def _checked(frame: pd.DataFrame, spec: TableSpec, needs_target: bool) -> tuple[pd.DataFrame, list[Fault]]:
@@ -149,7 +133,3 @@ def _moment(given: datetime | None) -> pd.Timestamp | None:
     if given is None:
         return None
     return pd.Timestamp(given.astimezone(UTC).replace(tzinfo=None) if given.tzinfo else given)
-
-
-def _short(bound: Any) -> str:
-    return bound.isoformat() if isinstance(bound, datetime) else f"{bound:.15g}"

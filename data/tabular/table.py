@@ -7,6 +7,7 @@ date datetime64[ns], UTC without a zone. Rows are numbered 0, 1, 2, ... in the o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,26 @@ def allowed_kind(column: Column) -> str:
         "boolean": "true or false",
         "date": "a date",
     }[column.kind]
+
+
+def allowed(column: Column) -> str:
+    """What a column may hold, in words: "a number from 0 to 120", "one of F, M", "a date from 2024-01-01 on"."""
+    words = f"one of {', '.join(column.values)}" if column.values else allowed_kind(column)
+    low, high = (column.low, column.high) if column.kind != "date" else (column.earliest, column.latest)
+    match low, high:
+        case None, None:
+            pass
+        case _, None:
+            words += f" from {_short(low)} on"
+        case None, _:
+            words += f" up to {_short(high)}"
+        case _:
+            words += f" from {_short(low)} to {_short(high)}"
+    return words + (" or missing" if column.nullable else "")
+
+
+def _short(bound: Any) -> str:
+    return bound.isoformat() if isinstance(bound, datetime) else f"{bound:.15g}"
 
 
 def _numbers(cells: pd.Series, is_missing: pd.Series, column: Column) -> tuple[pd.Series, np.ndarray]:

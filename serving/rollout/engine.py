@@ -71,6 +71,11 @@ class RolloutEngine:
         self.flush()
         return self.outcomes.rate(key, metrics)
 
+    def rate_pair(self, key: str, candidate: Mapping[str, float], incumbent: Mapping[str, float]) -> bool:
+        """The same of a shadow and the release that answered the same request."""
+        self.flush()
+        return self.outcomes.rate_pair(key, candidate, incumbent)
+
     # -- following
 
     def follow(self, follower: Callable[[Live], None]) -> None:

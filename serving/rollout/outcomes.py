@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import insert, select
+from sqlalchemy import ColumnElement, insert, select
 
 from data.database import Database
 from data.tables import rollout_outcomes
@@ -49,19 +49,24 @@ class OutcomeStore:
             return [(row["id"], _outcome(row)) for row in connection.execute(query).mappings()]
 
     def rate(self, key: str, metrics: Mapping[str, float]) -> bool:
-        """Add what became known of an answer later (thumbs). False when the answer was part of no trial."""
+        """Add what became known of an answer later (thumbs, labels). False when the answer was part of no trial."""
+        return self._later(key, metrics, {}, rollout_outcomes.c.arm != "pair")
+
+    def rate_pair(self, key: str, candidate: Mapping[str, float], incumbent: Mapping[str, float]) -> bool:
+        """The same of a shadow and the release that answered. False when no shadow was asked."""
+        return self._later(key, candidate, incumbent, rollout_outcomes.c.arm == "pair")
+
+    def _later(self, key: str, metrics: Mapping, against: Mapping, arm: ColumnElement[bool]) -> bool:
         c = rollout_outcomes.c
         with self._database.read() as connection:
             row = (
-                connection.execute(
-                    select(rollout_outcomes).where(c.key == key, c.arm != "pair").order_by(c.id).limit(1)
-                )
+                connection.execute(select(rollout_outcomes).where(c.key == key, arm).order_by(c.id).limit(1))
                 .mappings()
                 .one_or_none()
             )
         if row is None:
             return False
-        self.add([_outcome(row).model_copy(update={"metrics": dict(metrics)})])
+        self.add([_outcome(row).model_copy(update={"metrics": dict(metrics), "against": dict(against)})])
         return True
 
 

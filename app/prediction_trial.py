@@ -1,0 +1,51 @@
+"""What a tabular trial watches: errors, slowness, decisions that would change, and, once labels come, mistakes and Brier's score."""
+
+import hashlib
+from collections.abc import Sequence
+
+from serving.rollout.engine import RolloutEngine
+from serving.rollout.policy import Metric, RolloutPolicy, Unit
+from serving.tabular.prediction_store import KeptPrediction
+
+MAX_KEY_CHARS = 120
+METRICS = (
+    Metric(name="error", tolerance=0.02),
+    Metric(name="slow", tolerance=0.05),
+    Metric(name="changed", tolerance=0.10, is_required=False),
+    Metric(name="brier", tolerance=0.02),
+    Metric(name="wrong", tolerance=0.05, is_required=False),
+)
+POLICY = RolloutPolicy(metrics=METRICS, unit=Unit.REQUEST)
+"""Promotion waits for labels: a model that nobody has seen to be right is only fast."""
+
+
+def prediction_key(request_id: str, at: int) -> str:
+    """Names one row of a request, to clients too."""
+    return f"{request_id[:MAX_KEY_CHARS]}:{at}"
+
+
+def outcome_key(request_id: str) -> str:
+    """Names a request's outcome, in the 40 characters that there are: its first row's."""
+    return hashlib.sha256(request_id[:MAX_KEY_CHARS].encode()).hexdigest()[:40]
+
+
+def losses(kept: KeptPrediction, label: bool) -> dict[str, float]:
+    """Of one prediction, in [0, 1]."""
+    return {"brier": (kept.score - label) ** 2, "wrong": float(kept.decision != label)}
+
+
+def learnt(engine: RolloutEngine, kept: Sequence[KeptPrediction], label: bool) -> None:
+    """Tell the engine how good the predictions were that a label is about: a shadow's beside the one that was shown."""
+    by_key: dict[str, dict[str, KeptPrediction]] = {}
+    for one in kept:
+        if one.trial and one.key.endswith(":0"):
+            by_key.setdefault(one.key, {})["shadow" if one.stage == "shadow" else "shown"] = one
+    for found in by_key.values():
+        shown, shadow = found.get("shown"), found.get("shadow")
+        if shown is None:
+            continue
+        key = outcome_key(shown.request_id)
+        if shadow is not None:
+            engine.rate_pair(key, losses(shadow, label), losses(shown, label))
+        else:
+            engine.rate(key, losses(shown, label))
