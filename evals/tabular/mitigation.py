@@ -17,6 +17,8 @@ from evals.tabular.groups import Grouped, Outcome
 from evals.tabular.metrics import Scored, values_of
 
 N_STEPS = 101
+SLACK = 0.5
+"""The share of the limit that a pair may use where it is chosen, so that it still keeps the limit on other rows."""
 Goal = Literal["statistical_parity_difference", "equal_opportunity_difference", "average_odds_difference", "all"]
 
 
@@ -77,7 +79,7 @@ def group_thresholds(
 
 def _half(case: Case, seed: int) -> np.ndarray:
     """bool [n]: rows that choose; whole clusters stay on one side."""
-    rng, clusters = np.random.default_rng(seed), case.scored.clusters
+    rng, clusters = np.random.default_rng((seed, len(case.scored.labels))), case.scored.clusters
     if clusters is None:
         return rng.random(len(case.scored.labels)) < 0.5
     at = np.unique(clusters, return_inverse=True)[1]
@@ -93,7 +95,7 @@ def _searched(case: Case, rows: np.ndarray, goal: Goal, rule: FairnessRule) -> t
     wanted = [goal] if goal != "all" else [name for name in values if rule.bounds(name) is not None]
     excess = np.zeros(first.shape)
     for name in wanted:
-        low, high = rule.bounds(name) or (-np.inf, np.inf)
+        low, high = _narrowed(name, rule)
         outside = np.maximum(low - values[name], values[name] - high)
         excess = np.maximum(excess, np.where(np.isfinite(values[name]), np.maximum(outside, 0.0), np.inf))
     fp, fn = pairs[..., 1].sum(axis=-1), pairs[..., 2].sum(axis=-1)
@@ -104,6 +106,13 @@ def _searched(case: Case, rows: np.ndarray, goal: Goal, rule: FairnessRule) -> t
     best = np.lexsort((price.ravel(), np.round(excess, 9).ravel()))[0]
     i, j = np.unravel_index(best, first.shape)
     return float(grids[0][i]), float(grids[1][j])
+
+
+def _narrowed(name: str, rule: FairnessRule) -> tuple[float, float]:
+    low, high = rule.bounds(name) or (-np.inf, np.inf)
+    if name == "disparate_impact":
+        return low**SLACK, high**SLACK
+    return low * SLACK, high * SLACK
 
 
 def _grid(case: Case, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -76,7 +76,8 @@ def _measured(
     values, drawn = values_of(inside), drawn_values(inside, n_resamples=n_resamples, seed=seed)
     rest, drawn_rest = values_of(outside), drawn_values(outside, n_resamples=n_resamples, seed=seed + 1)
     difference = values[metric] - rest[metric]
-    spread = float(np.nanstd(drawn[metric] - drawn_rest[metric]))
+    apart = drawn[metric] - drawn_rest[metric]
+    spread = float(apart[np.isfinite(apart)].std()) if np.isfinite(apart).any() else 0.0
     z = difference / spread if spread and difference == difference else 0.0
     return Segment(column, value, n_rows, n_positive, intervals(values, drawn), difference, 1.0, ""), z
 

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from data.errors import InvalidInput
+from data.tabular.model import Costs
+from evals.tabular.estimated import ASSUMPTIONS, ESTIMATED, estimate
+from evals.tabular.metrics import Scored, values_of
+from evals.tabular.performance import mean_absolute_error
+from tests.evals.tabular.loans import loans, score_of
+
+
+def test_right_scores_tell_every_figure_before_a_label_comes():
+    reference, window = loans(4000, 1), loans(4000, 2)
+    scored = Scored(reference.labels, score_of(reference), 0.4, Costs(1, 3))
+    found = estimate(scored, score_of(window), n_draws=100, level=1.0)
+    shown = values_of(Scored(window.labels, score_of(window), 0.4, Costs(1, 3)))
+    assert set(found.metrics) == set(ESTIMATED)
+    assert not found.is_recalibrated
+    assert {name: one.value for name, one in found.metrics.items()} == pytest.approx(
+        {name: shown[name] for name in ESTIMATED}, abs=0.035
+    )
+    assert all(one.low <= shown[name] <= one.high for name, one in found.metrics.items())
+
+
+def test_a_case_worked_by_hand():
+    scored = Scored(np.array([0, 1]), np.array([0.5, 0.5]), 0.5)
+    found = estimate(scored, np.array([0.8, 0.2]), n_draws=5)
+    assert found.metrics["accuracy"].value == pytest.approx(0.8)
+    assert found.metrics["recall"].value == pytest.approx(0.8)
+    assert found.metrics["brier"].value == pytest.approx(0.16)
+    assert found.expected_positives == pytest.approx(0.5)
+    assert found.metrics["roc_auc"].value == pytest.approx((0.8 * 0.8 + (0.8 * 0.2 + 0.2 * 0.8) / 2) / 1.0)
+
+
+def test_wrong_scores_are_calibrated_on_the_reference_first():
+    reference, window = loans(4000, 1), loans(4000, 2)
+    bent = score_of(reference) ** 3, score_of(window) ** 3
+    found = estimate(Scored(reference.labels, bent[0]), bent[1], n_draws=10)
+    shown = values_of(Scored(window.labels, bent[1]))
+    assert found.is_recalibrated
+    for name in ("roc_auc", "accuracy", "brier"):
+        assert found.metrics[name].value == pytest.approx(shown[name], abs=0.02), name
+
+
+def test_rows_that_move_are_followed():
+    reference, window = loans(4000, 1), loans(20_000, 2)
+    middling = np.abs(score_of(window) - 0.5) < 0.2
+    found = estimate(Scored(reference.labels, score_of(reference)), score_of(window)[middling], n_draws=10)
+    shown = values_of(Scored(window.labels[middling], score_of(window)[middling]))
+    unmoved = values_of(Scored(reference.labels, score_of(reference)))
+    assert abs(unmoved["roc_auc"] - shown["roc_auc"]) > 0.03  # there is something to follow
+    assert mean_absolute_error([found.metrics["roc_auc"].value], [shown["roc_auc"]]) < 0.02
+
+
+def test_a_concept_that_moves_is_not_seen_and_the_assumption_says_so():
+    reference, window = loans(4000, 1), loans(4000, 2, concept=-2)
+    found = estimate(Scored(reference.labels, score_of(reference)), score_of(window), n_draws=10)
+    shown = values_of(Scored(window.labels, score_of(window)))
+    assert found.metrics["accuracy"].value - shown["accuracy"] > 0.05
+    assert "no concept shift" in ASSUMPTIONS[0]
+    assert found.assumptions == ASSUMPTIONS
+
+
+@pytest.mark.slow
+def test_intervals_hold_what_labels_show_about_as_often_as_they_say():
+    reference, hits = loans(3000, 1), 0
+    for seed in range(40):
+        window = loans(150, seed + 10)
+        found = estimate(Scored(reference.labels, score_of(reference)), score_of(window), n_draws=80, seed=seed)
+        shown = values_of(Scored(window.labels, score_of(window)))["roc_auc"]
+        hits += found.metrics["roc_auc"].low <= shown <= found.metrics["roc_auc"].high
+    assert 34 <= hits <= 40  # of 40 at 95 %
+
+
+def test_a_reference_of_one_class_is_refused():
+    with pytest.raises(InvalidInput, match="of one class"):
+        estimate(Scored(np.zeros(5, int), np.full(5, 0.2)), np.array([0.3]))
