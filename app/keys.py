@@ -25,11 +25,15 @@ RECHECK_AFTER_S = 1.0
 
 
 class Scope(StrEnum):
-    """`read` searches and asks, `write` adds and deletes documents, `admin` sees metrics, sets any group."""
+    """`read` searches and asks, `write` adds and deletes documents, `admin` sees metrics, sets any group.
+
+    `analyst` reads the dashboard, and with it what evaluations asked and were answered: it asks, adds and changes nothing.
+    """
 
     READ = "read"
     WRITE = "write"
     ADMIN = "admin"
+    ANALYST = "analyst"
 
 
 ALL_SCOPES = frozenset(Scope)

@@ -69,6 +69,7 @@ def build_app(settings: Settings, assay: "Assay", predictions: "Once[Predictions
     """The ASGI application over an opened product; without `predictions` it serves no tabular models."""
     from app.api.application import create_app
     from app.api.service import Product
+    from app.dashboard import build_dashboard
     from app.keys import KeyStore
 
     return create_app(
@@ -77,8 +78,9 @@ def build_app(settings: Settings, assay: "Assay", predictions: "Once[Predictions
             keys=KeyStore(assay.stores.database, refresh_s=settings.api.key_refresh_s),
             models=(settings.llm.model,) if settings.llm.model else (),
             rollout=assay.stores.rollout,
-            embedder=lambda: assay.embedder.id,
             predictions=predictions,
+            dashboard=build_dashboard(settings, assay.stores.database),
+            embedder=lambda: assay.embedder.id,
             checks={
                 "database": lambda: assay.stores.database.current_generation() and None,
                 "index": lambda: assay.keeper.snapshot() and None,
@@ -143,8 +145,6 @@ def _load(assay: "Assay", with_sample: bool) -> None:
             ingest_sample(assay, SAMPLES)
 
 
-def _welcome(settings: Settings, assay: "Assay", seconds: float) -> None:
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
 def _warm_up(settings: Settings, assay: "Assay", predictions: "Once[Predictions]") -> None:
     """Tabular models first where there are any: they take less to load, and are asked by machines."""
     if any(settings.tabular_models.glob("*/*/manifest.json")):
@@ -152,6 +152,8 @@ def _warm_up(settings: Settings, assay: "Assay", predictions: "Once[Predictions]
     assay.warm_up()
 
 
+def _welcome(settings: Settings, assay: "Assay", seconds: float) -> None:
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
     base = f"http://{host}:{settings.port}"
     print(
         f"""

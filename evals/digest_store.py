@@ -36,12 +36,15 @@ class RunLine:
     seconds: float
     prompt_tokens: int
     completion_tokens: int
+    summary: MetricSummary | None = None
+    """Of the metric that was asked for."""
 
 
 @dataclass(frozen=True)
 class TrendPoint:
     run_id: str
     created_at: datetime
+    target: str
     ref: str
     summary: MetricSummary
 
@@ -55,12 +58,13 @@ class SuiteLine:
 
 @dataclass(frozen=True)
 class RunQuery:
-    """Which runs: of a suite, with a status, since a time; with `with_gate` also those that the gate made."""
+    """Which runs: of a suite, with a status; with `with_gate` also those that the gate made. `metric` and `slice` are told of each."""
 
     suite: str = ""
     status: str = ""
-    since: datetime | None = None
     with_gate: bool = True
+    metric: str = ""
+    slice: str = EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -108,10 +112,11 @@ class RunHistory:
 
     def runs(self, query: RunQuery, limit: int, offset: int = 0) -> list[RunLine]:
         """Newest first."""
-        r, d = eval_runs.c, eval_digests.c
-        columns = (r.id, r.suite, r.target, r.status, r.created_at, d.ref, *(d[name] for name in COUNTS))
-        asked = select(*columns).join(eval_digests, d.run_id == r.id, isouter=True).where(*_conditions(query))
-        return [_line(row) for row in self._all(asked.order_by(r.created_at.desc()).limit(limit).offset(offset))]
+        r, m = eval_runs.c, eval_metrics.c
+        measured = (m.run_id == r.id) & (m.metric == query.metric) & (m.slice == query.slice)
+        asked = _listed(*(m[name] for name in MEASURED)).join(eval_metrics, measured, isouter=True)
+        asked = asked.where(*_conditions(query)).order_by(r.created_at.desc()).limit(limit).offset(offset)
+        return [_line(row, _summary(row) if row.n is not None else None) for row in self._all(asked)]
 
     def n_runs(self, query: RunQuery) -> int:
         asked = select(func.count()).select_from(eval_runs)
@@ -128,10 +133,7 @@ class RunHistory:
 
     def line(self, run_id: str) -> RunLine:
         """Raises: NotFound."""
-        r, d = eval_runs.c, eval_digests.c
-        columns = (r.id, r.suite, r.target, r.status, r.created_at, d.ref, *(d[name] for name in COUNTS))
-        asked = select(*columns).join(eval_digests, d.run_id == r.id, isouter=True).where(r.id == run_id)
-        if not (found := self._all(asked)):
+        if not (found := self._all(_listed().where(eval_runs.c.id == run_id))):
             raise NotFound(f"There is no run {run_id!r}.", next_step="See: assay eval list")
         return _line(found[0])
 
@@ -142,11 +144,22 @@ class RunHistory:
         asked = select(eval_metrics).where(c.run_id == run_id, is_slice).order_by(c.slice, c.place)
         return [_slice_metric(row) for row in self._all(asked)]
 
-    def fields(self, run_id: str) -> list[str]:
-        """The metadata fields that a run has slices of."""
+    def slices(self, run_id: str) -> list[str]:
+        """In order, as `field=value`."""
         c = eval_metrics.c
         asked = select(distinct(c.slice)).where(c.run_id == run_id, c.slice != EVERYTHING)
-        return sorted({name.partition("=")[0] for (name,) in self._all(asked)})
+        return sorted(name for (name,) in self._all(asked))
+
+    def before(self, run_id: str) -> str | None:
+        """The run that came before it: of the same suite, and of the same kind (the gate's, or not)."""
+        c = eval_digests.c
+        own = select(c.suite, c.ref, c.created_at).where(c.run_id == run_id)
+        if not (found := self._all(own)):
+            return None
+        suite, ref, at = found[0]
+        same = (c.suite == suite, (c.ref == "") == (ref == ""), c.created_at < at)
+        older = self._all(select(c.run_id).where(*same).order_by(c.created_at.desc()).limit(1))
+        return older[0].run_id if older else None
 
     def newest(self, suite: str) -> str | None:
         """The newest run of the suite with numbers that is not one side of a gate; where there is none, any."""
@@ -165,11 +178,12 @@ class RunHistory:
     ) -> list[TrendPoint]:
         """The newest runs, oldest first."""
         c = eval_metrics.c
-        asked = select(eval_metrics).where(c.suite == suite, c.metric == metric, c.slice == slice_)
+        asked = select(eval_metrics, eval_digests.c.target).join(eval_digests, eval_digests.c.run_id == c.run_id)
+        asked = asked.where(c.suite == suite, c.metric == metric, c.slice == slice_)
         if not with_gate:
             asked = asked.where(c.ref == "")
         rows = self._all(asked.order_by(c.created_at.desc()).limit(limit))
-        return [TrendPoint(r.run_id, _utc(r.created_at), r.ref, _summary(r)) for r in reversed(rows)]
+        return [TrendPoint(r.run_id, _utc(r.created_at), r.target, r.ref, _summary(r)) for r in reversed(rows)]
 
     def values(self, run_id: str) -> RunValues:
         """What was kept, or for a run that has not ended what its rows say by now."""
@@ -218,22 +232,26 @@ class RunHistory:
             return connection.execute(asked).all()
 
 
+def _listed(*more: Any) -> Select:
+    r, d = eval_runs.c, eval_digests.c
+    columns = (r.id, r.suite, r.target, r.status, r.created_at, d.ref, *(d[name] for name in COUNTS), *more)
+    return select(*columns).join_from(eval_runs, eval_digests, d.run_id == r.id, isouter=True)
+
+
 def _conditions(query: RunQuery) -> Iterable[ColumnElement[bool]]:
     r = eval_runs.c
     if query.suite:
         yield r.suite == query.suite
     if query.status:
         yield r.status == query.status
-    if query.since is not None:
-        yield r.created_at >= query.since
     if not query.with_gate:
         yield func.coalesce(eval_digests.c.ref, "") == ""
 
 
-def _line(row: Any) -> RunLine:
+def _line(row: Any, summary: MetricSummary | None = None) -> RunLine:
     counts = {name: getattr(row, name) or 0 for name in COUNTS}
     facts = {name: getattr(row, name) for name in ("id", "suite", "target", "status")}
-    return RunLine(**facts, created_at=_utc(row.created_at), ref=row.ref or "", **counts)
+    return RunLine(**facts, created_at=_utc(row.created_at), ref=row.ref or "", summary=summary, **counts)
 
 
 def _metric_row(one: SliceMetric) -> dict[str, Any]:

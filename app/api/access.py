@@ -156,7 +156,8 @@ def _is_same_origin(request: Request) -> bool:
 
 async def admitted(request: Request) -> Caller:
     """The caller of `request`; its tenant goes into every log line that follows."""
-    return await request.app.state.service.admit(request)
+    request.state.caller = await request.app.state.service.admit(request)
+    return request.state.caller
 
 
 def _with(scope: Scope) -> Callable:
@@ -180,3 +181,4 @@ Reader = Annotated[Principal, Depends(_with(Scope.READ))]
 Writer = Annotated[Principal, Depends(_with(Scope.WRITE))]
 WriteCaller = Annotated[Caller, Depends(_caller_with(Scope.WRITE))]
 Admin = Annotated[Principal, Depends(_with(Scope.ADMIN))]
+Analyst = Annotated[Caller, Depends(_caller_with(Scope.ANALYST))]

@@ -22,6 +22,7 @@ from app.api.tools import ToolsEndpoint
 from app.errors import ErrorBody, http_error
 from app.telemetry import request_spans
 from app.web import pages
+from app.web.dashboard import routes as dashboard
 from app.web.rendering import error_page
 from data.errors import AssayError
 
@@ -31,8 +32,8 @@ ROUTERS = (
     vectors.router,
     documents.router,
     receipts.router,
-    models.router,
     tables.router,
+    models.router,
     session.router,
     health.router,
     reference.router,
@@ -78,6 +79,7 @@ def create_app(product: Product, config: ApiConfig = ApiConfig()) -> FastAPI:
         app.include_router(router)
     app.router.routes.append(Route("/mcp", tools, include_in_schema=False))
     app.include_router(pages.router, include_in_schema=False)
+    app.include_router(dashboard.router, include_in_schema=False)
     app.mount("/static", pages.static, name="static")
     app.openapi = partial(_described, app)
     for kind in (AssayError, RequestValidationError, HTTPException):

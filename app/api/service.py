@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from app.once import Once
     from app.prediction import Predictions
     from app.rollout import AnswerRollout
+    from app.web.dashboard.sources import Sources
 
 log = structlog.get_logger("assay.service")
 DEFAULT_MODEL = "assay"
@@ -36,9 +37,11 @@ class Product:
     """Ids of configured language models, besides `assay` and `assay-extractive`."""
     rollout: "AnswerRollout | None" = None
     """Adapters that answer for a model, a collection or a tenant."""
-    embedder: Callable[[], str] = lambda: "assay-embedder"
+    dashboard: "Sources | None" = None
+    """What `/dashboard` reads; without it there is none."""
     predictions: "Once[Predictions] | None" = None
     """Tabular models."""
+    embedder: Callable[[], str] = lambda: "assay-embedder"
     """Names the active embedding model."""
     checks: Mapping[str, Callable[[], None]] = field(default_factory=dict)
     """Readiness: what must answer, and a call that raises when it does not."""
@@ -84,11 +87,11 @@ class Service:
 
 def make_service(product: Product, config: ApiConfig) -> Service:
     metrics = Metrics(product.gauges)
+    if product.predictions is not None:
+        metrics.registry.register(Late(lambda: getattr(product.predictions.value, "metrics", None)))
     return Service(product, config, metrics, Workers(config, metrics), Gatekeeper(product.keys, config))
 
 
-    if product.predictions is not None:
-        metrics.registry.register(Late(lambda: getattr(product.predictions.value, "metrics", None)))
 def _service(request: Request) -> Service:
     return request.app.state.service
 

@@ -20,7 +20,7 @@ def create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     tenant: Tenant = "default",
     groups: Groups = "",
-    scopes: Annotated[str, typer.Option(help="What it may do: read, write, admin.")] = "read",
+    scopes: Annotated[str, typer.Option(help="What it may do: read, write, admin, analyst.")] = "read",
     rate: Annotated[int, typer.Option(min=1, help="Requests a minute.")] = 600,
     expires_days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
     as_json: AsJson = False,

@@ -63,12 +63,20 @@ def page(
     """Render `template`. `caller` is None where nobody needs to be known: then nothing of theirs is shown."""
     shown = {
         "here": request.url.path,
+        "pages": _pages(caller),
         "tenant": caller.principal.tenant if caller else "",
         "can_write": caller is not None and KeyScope.WRITE in caller.scopes,
         "can_sign_out": caller is not None and COOKIE in request.cookies and not bearer(request),
     }
     html = _environment.get_template(template).render(shown | context)
     return HTMLResponse(html, status, HEADERS)
+
+
+def _pages(caller: Caller | None) -> list[tuple[str, str]]:
+    """Addresses and names of what the navigation offers: what the caller may see, as far as it is known."""
+    scopes = caller.scopes if caller else {KeyScope.READ}
+    asking = [("/", "Ask"), ("/documents", "Documents")] if KeyScope.READ in scopes else []
+    return asking + ([("/dashboard", "Dashboard")] if KeyScope.ANALYST in scopes else [])
 
 
 class PageRoute(APIRoute):
@@ -95,10 +103,12 @@ def error_page(request: Request, error: Exception) -> Response:
     response = page(
         request,
         "error.html",
+        getattr(request.state, "caller", None),
         status=shown.status,
         title=TITLES.get(shown.status, "Something went wrong"),
         error=shown,
         is_document=request.url.path.startswith("/documents/"),
+        is_dashboard=request.url.path.startswith("/dashboard"),
         back_to=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
     )
     response.headers.update(shown.headers)
@@ -137,6 +147,28 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def moment(at: datetime) -> str:
+    return f"{day(at)}, {at:%H:%M}"
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """How long ago, in the largest unit that fits."""
+    minutes = max(0, (now - at).total_seconds() / 60)
+    for unit, length in (("day", 1440), ("hour", 60), ("minute", 1)):
+        if (n := int(minutes // length)) > 0:
+            return f"{n} {unit}{'' if n == 1 else 's'} ago"
+    return "just now"
+
+
+def share(part: float) -> str:
+    return f"{100 * part:.3g} %"
+
+
+def signed(value: float) -> str:
+    """A difference, with a true minus."""
+    return f"{'+' if value > 0 else '−' if value < 0 else ''}{number(abs(value))}"
+
+
 def _build_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
@@ -146,7 +178,7 @@ def _build_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(size=size, day=day, number=number)
+    environment.filters.update(size=size, day=day, number=number, moment=moment, ago=ago, share=share, signed=signed)
     environment.globals.update(source_link=source_link)
     return environment
 

@@ -1,0 +1,1 @@
+"""The dashboard for analysts: evaluations, verdicts, drift, rollouts and what they cost, read only."""
