@@ -17,6 +17,7 @@ from app.prediction_trial import learnt, outcome_key, prediction_key
 from app.rollout import TABULAR
 from data.errors import AssayError, InvalidInput, NotFound
 from data.records import Principal
+from data.tabular.model import TabularModel
 from serving.rollout.engine import RolloutEngine
 from serving.rollout.state import Route, Stage
 from serving.tabular.config import TabularConfig
@@ -27,12 +28,20 @@ from serving.tabular.prediction_store import KeptPrediction, PredictionLabel
 from serving.tabular.predictor import Predictor, Scored
 from serving.tabular.row_contract import Row, RowsRefused
 
-Explain = Callable[[Any, Row], Mapping[str, Any]]
-"""A model and one row to what each column adds to its score."""
 Known = tuple[str, bool, datetime | None]
 """A prediction's key or a row's own id, whether it was positive, and when that was known; None for now."""
 log = structlog.get_logger("assay.tabular")
 PINNED = "pinned"
+
+
+@dataclass(frozen=True)
+class Explain:
+    """How predictions are explained: `evals.tabular` does it, here it is only called."""
+
+    row: Callable[[TabularModel, Row], Mapping[str, Any]]
+    """What each column adds to one score."""
+    importance: Callable[[TabularModel], Mapping[str, float]]
+    """How much each column moves scores on the whole, the most first."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +152,11 @@ class Predictions:
         self.kept.flush()
         kept = self.kept.store.find(key, principal.tenant)
         return kept, self._explained(self.store.predictor(kept.model, kept.version), kept.row)
+
+    def importance(self, model: str) -> tuple[Predictor, Mapping[str, float]]:
+        """What moves a model's scores on its held-out rows. Raises: NotFound."""
+        predictor = self.describe(model)
+        return predictor, self._explaining().importance(predictor.model)
 
     # -- learning
 
@@ -324,9 +338,12 @@ class Predictions:
         return {"error": 0.0, "slow": float(seconds * 1000 > self.config.slow_ms)}
 
     def _explained(self, predictor: Predictor, row: Row) -> Mapping[str, Any]:
+        return self._explaining().row(predictor.model, row)
+
+    def _explaining(self) -> Explain:
         if self._explain is None:
-            raise NotFound("This server explains no predictions.", next_step="Install the extra: assay[tabular].")
-        return self._explain(predictor.model, row)
+            raise NotFound("This server explains no predictions.")
+        return self._explain
 
     def _check_count(self, rows: Sequence[Row]) -> None:
         if not 1 <= len(rows) <= self.config.max_rows:

@@ -1,8 +1,8 @@
 """Builds the product from settings; with `app.commands` the only place that imports adapters, and only when called."""
 
 from collections.abc import Callable
-from functools import cache
-from importlib.util import find_spec
+from dataclasses import asdict
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from app.settings import Settings
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from serving.rollout.engine import RolloutEngine
 
 VERSION = "0.1.0"
+IMPORTANCE_ROWS = 1000
+"""Held-out rows that a model's explanation is about."""
 
 
 def open_assay(settings: Settings) -> "Assay":
@@ -111,15 +113,17 @@ def build_rag(settings: Settings, assay: "Assay") -> "Rag":
     from retrieval.reranking import rerank
     from serving.local.reader import ExtractiveReader
 
-    reranker, heads = assay.stores.reranker, assay.heads
+    reranker, heads = assay.reranker, assay.heads
     spans = heads.reader if heads and settings.reader.weight_spans else None
 
+    ordered_by = {"reranker": reranker.id} if reranker else {}
+
     def reranked(question: str, hits: tuple[Hit, ...], k: int) -> tuple[Hit, ...]:
-        return rerank(question, hits, reranker, k) if reranker else hits[:k]
+        return rerank(question, hits, reranker, k, settings.search.reads) if reranker else hits[:k]
 
     return Rag(
         RagParts(
-            retrieve=assay.retrieve,
+            retrieve=partial(assay.retrieve, asks_neighbours=reranker is not None),
             rerank=reranked,
             reader=ExtractiveReader(
                 lambda texts, kind: assay.embed(texts, kind),
@@ -134,7 +138,7 @@ def build_rag(settings: Settings, assay: "Assay") -> "Rag":
             generator=build_generator(settings),
             checkpointer=build_checkpointer(settings, assay.stores.database),
             screening=settings.screening,
-            versions=lambda: {"assay": VERSION, "embedder": assay.keeper.snapshot().embedder},
+            versions=lambda: {"assay": VERSION, "embedder": assay.keeper.snapshot().embedder} | ordered_by,
             depth=settings.search.rerank if reranker else 0,
         )
     )
@@ -231,17 +235,21 @@ def open_predictions(settings: Settings, database: Database, engine: "RolloutEng
     )
 
 
-def build_explain() -> "Explain | None":
-    """SHAP for one row, imported when it is first asked for; None where it is not installed."""
-    if not (find_spec("shap") and find_spec("evals.tabular.explanation")):
-        return None
+def build_explain() -> "Explain":
+    """SHAP contributions, imported when they are first asked for."""
+    from app.prediction import Explain
 
-    def explain(model: Any, row: Any) -> Any:
+    def row(model: Any, row: Any) -> dict[str, Any]:
         from evals.tabular.explanation import explain_row
 
-        return explain_row(model, row)
+        return asdict(explain_row(model, row))
 
-    return explain
+    def importance(model: Any) -> dict[str, float]:
+        from evals.tabular.explanation import Explainer
+
+        return Explainer(model).rows(model.reference.head(IMPORTANCE_ROWS)).importance
+
+    return Explain(row, cache(importance))
 
 
 def build_eval_tools(settings: Settings, assay: "Assay | None" = None) -> "Tools":

@@ -62,7 +62,7 @@ class PredictReply(BaseModel):
 class ExplainReply(BaseModel):
     model: str
     version: str
-    prediction: RowPrediction
+    prediction: RowPrediction | None = None
     explanation: dict[str, Any]
 
 
@@ -126,10 +126,17 @@ async def explain(name: ModelName, request: Request, _: Reader, served: Served) 
 
 @router.get("/v1/models/{name}/explain", response_model=ExplainReply)
 async def explain_kept(
-    name: ModelName, principal: Reader, served: Served, id: Annotated[Name, Query(description="A prediction's id.")]
+    name: ModelName,
+    principal: Reader,
+    served: Served,
+    id: Annotated[str, Query(max_length=200, description="A prediction's id; without it, the model as a whole.")] = "",
 ) -> Response:
-    """Explain a prediction that was made and kept, by the version that made it."""
+    """Explain a prediction that was kept, by the version that made it; or say what moves the model's scores on the whole."""
     predictions = await _predictions(served)
+    if not id:
+        predictor, importance = await served.workers.run(predictions.importance, name)
+        told = {"importance": importance, "rows": "held-out"}
+        return json_reply({"model": predictor.name, "version": predictor.version, "explanation": told})
     kept, explanation = await served.workers.run(predictions.explain_kept, id, principal)
     if kept.model != name.partition("@")[0]:
         raise NotFound(f"The prediction {id!r} is none of {name}.", next_step=f"It is of {kept.model}.")

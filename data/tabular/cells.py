@@ -24,6 +24,8 @@ def texts(column: pd.Series) -> pd.Series:
     """A column as text, cell by cell as `text_of` writes it; missing stays missing."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "string":
+        return column  # text already: no call per cell
     return column.map(text_of, na_action="ignore").astype(object)
 
 

@@ -58,6 +58,11 @@ def faults_of(frame: pd.DataFrame, spec: TableSpec, *, needs_target: bool = True
     return _checked(frame, spec, needs_target)[1]
 
 
+def faults_and_settled(frame: pd.DataFrame, spec: TableSpec) -> tuple[pd.DataFrame, list[Fault]]:
+    """The settled frame beside all that breaks the contract, for those that go on with the good rows."""
+    return _checked(frame, spec, needs_target=True)
+
+
 def model_of(spec: TableSpec, *, needs_target: bool = True) -> type[pa.DataFrameModel]:
     """The spec as a pandera `DataFrameModel`, strict and coerced."""
     free = () if needs_target else (spec.target, spec.known_at)

@@ -1,7 +1,7 @@
 """Open Inference Protocol v2 and MLflow's `/invocations`, as plain dicts: rows out of requests, replies out of scores. Knows no server.
 
 https://github.com/kserve/open-inference-protocol: a column is one input tensor of shape [n] or [n, 1]; `null` in `data` is a missing
-value. MLflow: https://mlflow.org/docs/latest/genai/serving/custom-apps (dataframe_split, dataframe_records, instances, inputs).
+value, and so is NaN: binary tensors have no null. MLflow: https://mlflow.org/docs/latest/genai/serving/custom-apps (dataframe_split, dataframe_records, instances, inputs).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,6 @@ DATATYPES = {"number": "FP64", "integer": "INT64", "category": "BYTES", "boolean
 ACCEPTED = frozenset(
     {"BOOL", "BYTES", "FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"}
 )
-WHOLE = frozenset(name for name in ACCEPTED if "INT" in name)
 MLFLOW_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
@@ -122,6 +121,8 @@ def _column(at: int, tensor: Any) -> tuple[str, list[Any]]:
         )
     if datatype == "BYTES":
         values = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values]
+    else:
+        values = [None if value != value else value for value in values]
     if wrong := [v for v in values if v is not None and not _is_of(datatype, v)]:
         raise InvalidInput(f"{name} is {datatype}; {wrong[0]!r} is not.", field=f"inputs.{at}.data")
     return name, values

@@ -113,7 +113,8 @@ def _row_model(spec: TableSpec, needed: frozenset[str]) -> type[BaseModel]:
         kind = _type_of(column)
         if not required:
             kind = Optional[kind]  # noqa: UP045  an Annotated type knows no `|` before it is one
-        kind = Annotated[kind, BeforeValidator(_without_words(column.missing))] if column.missing else kind
+        words = column.missing if required else ("", *column.missing)
+        kind = Annotated[kind, BeforeValidator(_without_words(words))] if words else kind
         told = Field(alias=name, description=column.description)
         fields[f"column_{at}"] = (kind, told) if required else (kind, Field(None, **_described(name, column, is_label)))
     settings = ConfigDict(extra="forbid", title=spec.name, protected_namespaces=())

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from app.once import Once
-from app.prediction import Predictions
+from app.prediction import Explain, Predictions
 from data.database import Database
 from data.tabular.model_files import load_model
 from serving.rollout.config import RolloutConfig
@@ -20,7 +20,10 @@ from tests.serving.tabular.stores import put_model, request_rows
 
 
 def explained(model, row):
-    return {"base": 0.5, "columns": dict.fromkeys(model.features.columns, 0.0)}
+    return {"base": 0.5, "contributions": dict.fromkeys(model.features.columns, 0.0)}
+
+
+EXPLAIN = Explain(explained, lambda model: dict.fromkeys(model.features.columns, 1.0))
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def predictions(tmp_path):
     config = TabularConfig(max_rows=50, log_flush_s=0.05)
     kept = PredictionLog(PredictionStore(database), config)
     made = Predictions(
-        ModelStore(tmp_path / "models"), RolloutEngine(database, RolloutConfig()), kept, config, explain=explained
+        ModelStore(tmp_path / "models"), RolloutEngine(database, RolloutConfig()), kept, config, explain=EXPLAIN
     )
     yield made
     made.close()
@@ -212,12 +215,13 @@ def test_a_row_and_a_kept_prediction_are_explained(client):
     row = request_rows(1)[0]
     reply = client.post("/v1/models/loans/explain", json={"row": row})
     assert reply.status_code == 200, reply.text
-    assert set(reply.json()["explanation"]["columns"]) >= {"amount", "income"}
+    assert set(reply.json()["explanation"]["contributions"]) >= {"amount", "income"}
     client.post("/v1/models/loans/predict", json={"rows": [row]}, headers={"x-request-id": "kept"})
     found = client.get("/v1/models/loans/explain", params={"id": "kept:0"})
     assert found.status_code == 200, found.text
     assert found.json()["prediction"]["id"] == "kept:0"
     assert client.get("/v1/models/loans/explain", params={"id": "other:0"}).status_code == 404
+    assert "amount" in client.get("/v1/models/loans/explain").json()["explanation"]["importance"]
 
 
 def test_predictions_are_kept_with_the_bits_of_their_features(client, predictions, model):
