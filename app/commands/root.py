@@ -24,6 +24,7 @@ VERBS = {
     "redteam": "Attack your own documents in a copy, and see what works and which stage let it through.",
     "gate": "Compare two versions on a suite: pass, fail, or inconclusive.",
     "data": "Check, profile and audit tables, and build their feature store.",
+    "tabular": "Train, measure, explain and serve models of tables.",
     "llm": "Start a vLLM server, and keep its adapters in line with the registry.",
     "rollout": "Move versions through shadow, canary and champion, and back.",
     "mcp": "Serve search, ask and open-citation over the Model Context Protocol (stdio).",

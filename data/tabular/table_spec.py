@@ -212,13 +212,17 @@ def load_spec(name: str | Path) -> TableSpec:
         given = yaml.safe_load(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} is not YAML: {error}", field="table") from error
-    spec = parse_spec(given, str(path))
+    return located(parse_spec(given, str(path)), path.parent)
+
+
+def located(spec: TableSpec, beside: Path) -> TableSpec:
+    """The spec with its files' paths made absolute: relative ones start at `beside`, or else at the project."""
     if not isinstance(spec.source, FileSource):
         return spec
-    located = {
-        field: tuple(_located(one, path.parent) for one in getattr(spec.source, field)) for field in ("paths", "labels")
+    found = {
+        field: tuple(_located(one, beside) for one in getattr(spec.source, field)) for field in ("paths", "labels")
     }
-    return spec.model_copy(update={"source": spec.source.model_copy(update=located)})
+    return spec.model_copy(update={"source": spec.source.model_copy(update=found)})
 
 
 def parse_spec(given: Any, origin: str = "the table's spec") -> TableSpec:

@@ -1,0 +1,151 @@
+"""The three kinds of classifier, each fitted from features, labels and weights. Slow to import; knows neither tables nor splits.
+
+fitted = fit(ModelConfig(kind="xgboost"), {"max_depth": 4}, part, settings, scored=held)      # early stopping on `scored`
+fitted.estimator.raw_scores(matrix)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xgboost
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils._param_validation import InvalidParameterError
+
+from data.errors import InvalidInput
+from data.tabular.estimators.boosted import BoostedEstimator
+from data.tabular.estimators.forest import ForestEstimator
+from data.tabular.estimators.linear import LinearEstimator
+from data.tabular.model import Estimator
+from finetune.tabular.config import ModelConfig
+
+Params = Mapping[str, float | int | str | bool]
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "logistic_regression": {"C": 1.0, "max_iter": 1000},
+    "random_forest": {"n_estimators": 300, "max_features": "sqrt", "min_samples_leaf": 3},
+    "xgboost": {"eta": 0.05, "max_depth": 5, "min_child_weight": 1.0, "subsample": 0.8, "colsample_bytree": 0.8},
+}
+FIXED = {
+    "logistic_regression": ("random_state",),
+    "random_forest": ("random_state", "n_jobs", "oob_score", "warm_start"),
+    "xgboost": ("objective", "eval_metric", "seed", "nthread", "num_class", "booster", "device"),
+}
+"""Parameters that the run sets itself."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows as a classifier sees them."""
+
+    matrix: np.ndarray
+    """float32 [n, n_features]."""
+    labels: np.ndarray
+    """int8 [n]."""
+    weights: np.ndarray
+    """float64 [n], of mean 1."""
+    feature_names: tuple[str, ...]
+    feature_types: tuple[str, ...]
+
+    def rows(self, where: np.ndarray) -> "Part":
+        return replace(self, matrix=self.matrix[where], labels=self.labels[where], weights=self.weights[where])
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is the same for every fit of a run."""
+
+    seed: int = 0
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Fitted:
+    estimator: Estimator
+    n_rounds: int = 0
+    """xgboost: rounds kept."""
+    curve: tuple[tuple[float, float], ...] = ()
+    """xgboost: log loss on fitted and scored rows after each round."""
+
+
+def full_params(model: ModelConfig, params: Params) -> dict[str, Any]:
+    """Defaults, then the config's, then these. Raises: InvalidInput for what the run sets itself."""
+    given = DEFAULTS[model.kind] | dict(model.params) | dict(params)
+    if taken := [name for name in given if name in FIXED[model.kind]]:
+        raise InvalidInput(
+            f"models.params: {', '.join(taken)} is set by the run itself.",
+            field="params",
+            next_step="Remove it; `seed` and `threads` stand at the top of the config.",
+        )
+    return given
+
+
+def fit(
+    model: ModelConfig, params: Params, part: Part, settings: Settings, *, scored: Part | None = None, n_rounds: int = 0
+) -> Fitted:
+    """Fit one classifier; xgboost stops early by `scored`, or grows `n_rounds`. Raises: InvalidInput naming the parameter."""
+    given = full_params(model, params)
+    if model.kind == "xgboost":
+        return _boosted(model, given, part, settings, scored, n_rounds)
+    if model.kind == "random_forest":
+        forest = _made(RandomForestClassifier, given | {"random_state": settings.seed, "n_jobs": settings.threads})
+        return Fitted(ForestEstimator(_learned(forest, part.matrix, part)))
+    linear = _learned(_made(LogisticRegression, given | {"random_state": settings.seed}), _wide(part), part)
+    return Fitted(LinearEstimator(linear.coef_[0], float(linear.intercept_[0])))
+
+
+def _boosted(
+    model: ModelConfig, params: dict[str, Any], part: Part, settings: Settings, scored: Part | None, n_rounds: int
+) -> Fitted:
+    fixed = {"objective": "binary:logistic", "eval_metric": "logloss", "verbosity": 1, "validate_parameters": True}
+    fixed |= {"seed": settings.seed, "nthread": settings.threads, "tree_method": "hist"}
+    seen: dict[str, Any] = {}
+    watched = [(_matrix(part), "fitted")] + ([(_matrix(scored), "scored")] if scored else [])
+    stops = bool(scored and model.early_stopping)
+    try:
+        booster = xgboost.train(
+            fixed | params,
+            watched[0][0],
+            n_rounds or model.max_rounds,
+            evals=watched if scored else [],
+            evals_result=seen,
+            early_stopping_rounds=model.early_stopping if stops else None,
+            verbose_eval=False,
+        )
+    except (xgboost.core.XGBoostError, ValueError) as error:
+        raise InvalidInput(
+            f"xgboost refuses the parameters {params}: {str(error).splitlines()[0]}", field="params"
+        ) from error
+    curve = tuple(zip(seen["fitted"]["logloss"], seen["scored"]["logloss"], strict=True)) if scored else ()
+    kept = booster.best_iteration + 1 if stops else booster.num_boosted_rounds()
+    return Fitted(BoostedEstimator(booster[:kept] if stops else booster), kept, curve)
+
+
+def _matrix(part: Part) -> xgboost.DMatrix:
+    return xgboost.DMatrix(
+        part.matrix,
+        part.labels,
+        weight=part.weights,
+        feature_types=list(part.feature_types),
+        enable_categorical="c" in part.feature_types,
+    )
+
+
+def _made(kind: Any, params: dict[str, Any]) -> Any:
+    try:
+        return kind(**params)
+    except TypeError as error:
+        raise InvalidInput(f"{kind.__name__} refuses its parameters: {error}", field="params") from error
+
+
+def _learned(model: Any, matrix: np.ndarray, part: Part) -> Any:
+    try:
+        return model.fit(matrix, part.labels, sample_weight=part.weights)
+    except InvalidParameterError as error:
+        raise InvalidInput(f"{type(model).__name__} refuses its parameters: {error}", field="params") from error
+
+
+def _wide(part: Part) -> np.ndarray:
+    return part.matrix.astype(np.float64)

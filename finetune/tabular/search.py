@@ -1,0 +1,218 @@
+"""Optuna's search for a model's parameters over the folds: pruned, resumable, parallel; an interrupted search goes on as if it never stopped.
+
+With one worker the n-th trial depends on the seed and on the trials before it alone: each draws from a sampler seeded by its place.
+"""
+
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
+from optuna.samplers import TPESampler
+from optuna.storages import RDBStorage, RetryFailedTrialCallback
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from data.errors import InfrastructureError, InvalidInput
+from finetune.tabular.config import ModelConfig, Range, SearchConfig
+from finetune.tabular.folds import FoldParts, goodness, metric_value
+from finetune.tabular.models import Params, Settings, fit, full_params
+
+Space = dict[str, Range | list[float | int | str | bool]]
+SPACES: dict[str, Space] = {
+    "logistic_regression": {"C": Range(low=1e-3, high=1e2, log=True)},
+    "random_forest": {
+        "max_features": Range(low=0.05, high=0.6),
+        "min_samples_leaf": Range(low=1, high=40, log=True, whole=True),
+        "max_depth": Range(low=4, high=30, log=True, whole=True),
+    },
+    "xgboost": {
+        "eta": Range(low=0.02, high=0.2, log=True),
+        "max_depth": Range(low=2, high=9, whole=True),
+        "min_child_weight": Range(low=0.5, high=30, log=True),
+        "subsample": Range(low=0.5, high=1.0),
+        "colsample_bytree": Range(low=0.3, high=1.0),
+        "lambda": Range(low=0.1, high=50, log=True),
+        "alpha": Range(low=1e-3, high=10, log=True),
+        "gamma": Range(low=1e-3, high=5, log=True),
+    },
+}
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+STARTUP_TRIALS = 8
+HEARTBEAT_S = 30
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    number: int
+    state: str
+    value: float | None
+    """The mean metric of the folds that were fitted."""
+    params: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    params: dict[str, Any]
+    """The best; only those that the space names."""
+    value: float
+    trials: tuple[TrialResult, ...]
+    study: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is searched: a model over folds, by a metric."""
+
+    model: ModelConfig
+    folds: Sequence[FoldParts]
+    metric: Any
+    settings: Settings
+    name: str
+    data_sha256: str
+
+
+def search(task: Task, config: SearchConfig, default_storage: str, log: Callable[[str], None]) -> SearchResult:
+    """Run what is left of `config.trials`. Raises: InvalidInput; InfrastructureError where the storage does not answer."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    space: Space = config.space.get(task.model.kind) or SPACES[task.model.kind]
+    url, name = config.storage or default_storage, config.study or study_name(task, space)
+    storage = _storage(url)
+    begun = monotonic()
+
+    def one_trial() -> bool:
+        """Whether one was left to run."""
+        study = _study(name, storage, config)
+        n_done = len(study.get_trials(deepcopy=False, states=FINISHED))
+        late = config.timeout_s is not None and monotonic() - begun > config.timeout_s
+        if n_done >= config.trials or (late and n_done):
+            return False
+        study.sampler = _sampler(config, n_done)
+        study.optimize(lambda trial: _objective(trial, task, space, log), n_trials=1, catch=())
+        return True
+
+    def work() -> None:
+        while one_trial():
+            pass
+
+    study = _study(name, storage, config)
+    if not study.get_trials(deepcopy=False):
+        study.enqueue_trial(_within(full_params(task.model, {}), space))
+    with ThreadPoolExecutor(config.workers) as pool:
+        for future in [pool.submit(work) for _ in range(config.workers)]:
+            future.result()
+    return _result(study, task)
+
+
+def study_name(task: Task, space: Space) -> str:
+    """Equal runs on equal data share a study; anything else that changes a trial's value begins another."""
+    told = {
+        "model": task.model.model_dump(mode="json"),
+        "metric": task.metric,
+        "data": task.data_sha256,
+        "space": {key: one.model_dump() if isinstance(one, Range) else one for key, one in space.items()},
+        "folds": [[len(fold.fitted.labels), len(fold.scored.labels)] for fold in task.folds],
+        "weights": [hashlib.sha256(fold.fitted.weights.tobytes()).hexdigest() for fold in task.folds],
+        "seed": task.settings.seed,
+    }
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return f"{task.name}/{task.model.kind}/{digest[:12]}"
+
+
+def _storage(url: str) -> RDBStorage:
+    is_sqlite = url.startswith("sqlite:///")
+    if is_sqlite:
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return RDBStorage(
+            url,
+            engine_kwargs={"connect_args": {"timeout": 60}} if is_sqlite else {},
+            heartbeat_interval=HEARTBEAT_S,
+            grace_period=4 * HEARTBEAT_S,
+            failed_trial_callback=RetryFailedTrialCallback(max_retry=1),
+        )
+    except Exception as error:  # SQLAlchemy's and the driver's own, whichever database it is
+        raise InfrastructureError(
+            f"Optuna's storage does not open: {str(error).splitlines()[0]}",
+            next_step="Mend search.storage, or leave it empty for SQLite under var/.",
+        ) from error
+
+
+def _study(name: str, storage: RDBStorage, config: SearchConfig) -> optuna.Study:
+    pruner: BasePruner = MedianPruner(n_startup_trials=STARTUP_TRIALS) if config.prune else NopPruner()
+    return optuna.create_study(
+        storage=storage, study_name=name, direction="maximize", load_if_exists=True, pruner=pruner
+    )
+
+
+def _sampler(config: SearchConfig, n_done: int) -> TPESampler:
+    return TPESampler(
+        seed=config.seed * 100_003 + n_done,
+        n_startup_trials=STARTUP_TRIALS,
+        multivariate=True,
+        constant_liar=config.workers > 1,
+    )
+
+
+def _objective(trial: Trial, task: Task, space: Space, log: Callable[[str], None]) -> float:
+    params = {name: _suggested(trial, name, one) for name, one in space.items()}
+    values = []
+    for at, fold in enumerate(task.folds):
+        fitted = fit(task.model, params, fold.fitted, task.settings, scored=fold.scored)
+        scores = fitted.estimator.raw_scores(fold.scored.matrix)
+        values.append(goodness(task.metric, metric_value(task.metric, fold.scored.labels, scores)))
+        trial.report(float(np.mean(values)), at)
+        if at + 1 < len(task.folds) and trial.should_prune():
+            log(f"trial {trial.number} of {task.model.kind} ends after {at + 1} folds: {abs(np.mean(values)):.4f}")
+            raise optuna.TrialPruned
+    log(f"trial {trial.number} of {task.model.kind}: {task.metric} {abs(np.mean(values)):.4f}")
+    return float(np.mean(values))
+
+
+def _suggested(trial: Trial, name: str, one: Range | list[Any]) -> Any:
+    if isinstance(one, list):
+        return trial.suggest_categorical(name, one)
+    if one.whole:
+        return trial.suggest_int(name, int(one.low), int(one.high), log=one.log)
+    return trial.suggest_float(name, one.low, one.high, log=one.log)
+
+
+def _within(params: Params, space: Space) -> dict[str, Any]:
+    """The run's own parameters, where the space has them: the first trial, so that a search is never worse than none."""
+    kept = {}
+    for name, one in space.items():
+        value = params.get(name)
+        if isinstance(one, list):
+            if value in one:
+                kept[name] = value
+        elif isinstance(value, int | float) and one.low <= value <= one.high:
+            kept[name] = value
+    return kept
+
+
+def _result(study: optuna.Study, task: Task) -> SearchResult:
+    trials = study.get_trials(deepcopy=False, states=FINISHED)
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if not complete:
+        raise InvalidInput(
+            f"No trial of {study.study_name} ended.", field="search", next_step="Give search.timeout_s more time."
+        )
+    best = max(complete, key=lambda trial: trial.value or float("-inf"))
+    return SearchResult(dict(best.params), abs(best.value or 0.0), tuple(map(_told, trials)), study.study_name)
+
+
+def _told(trial: FrozenTrial) -> TrialResult:
+    seconds = trial.duration.total_seconds() if trial.duration else 0.0
+    value = None if trial.value is None else abs(trial.value)
+    return TrialResult(trial.number, trial.state.name.lower(), value, dict(trial.params), seconds)
