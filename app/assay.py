@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from app.encoders import Encoders, EncoderSpec
 from app.receipts import ReceiptStore, Replay, citations, replayed, without
+from app.searches import Searches
 from data.database import Database
-from data.errors import DeadlineExceeded, InvalidInput, NotFound, RefusedDocument
+from data.errors import DeadlineExceeded, NotFound, RefusedDocument
 from data.folder import FoundFile, Refusal, find_files, is_gone, safe_name
 from data.reading import ReadDocument, Reader, file_sha256, unreadable
 from data.records import EVERYONE, AnswerEvent, Chunk, Document, Groups, Principal, Query, Receipt, Scalar, SearchResult
@@ -20,8 +21,7 @@ from retrieval.catalog import Catalog, DocumentSummary
 from retrieval.config import SearchConfig
 from retrieval.embedding import Vectors
 from retrieval.ingest import Destination, Ingester, IngestEvent, ReadSource, embed_missing
-from retrieval.reranking import Reranker, rerank
-from retrieval.search import Searcher, retrieve
+from retrieval.reranking import Reranker
 
 if TYPE_CHECKING:  # heavy: faiss, tantivy, langgraph
     from app.rag import Rag
@@ -91,32 +91,19 @@ class Assay:
 
     # -- search
 
+    @cached_property
+    def searches(self) -> Searches:
+        return Searches(self.catalog, self.keeper.snapshot, self._embedded, self.stores.search, self.reranker)
+
     def search(self, query: Query) -> SearchResult:
-        """The best chunks the principal may read, reranked where there is a reranker.
+        """The best chunks the principal may read. Raises: InvalidInput for an empty question."""
+        return self.searches.search(query)
 
-        Raises: InvalidInput for an empty question.
-        """
-        reranker = self.stores.reranker
-        if reranker is None:
-            return self.retrieve(query)
-        depth = max(query.k, self.stores.search.rerank)
-        result = self.retrieve(query.model_copy(update={"k": depth}))
-        return result.model_copy(update={"hits": rerank(query.text, result.hits, reranker, query.k)})
-
-    def retrieve(self, query: Query) -> SearchResult:
-        """`search` without the reranker."""
-        if not query.text.strip():
-            raise InvalidInput("The query is empty.", field="query", next_step="Write a question or some words.")
-        snapshot = self.keeper.snapshot()
-        encoder = self.stores.encoders.by_id(snapshot.embedder)
-
-        def embed(text: str) -> Vectors:
-            vector = encoder.embed([text], kind="query")[0]
-            if self.stores.watch is not None:
-                self.stores.watch.embedded(text, encoder.id, vector)
-            return vector
-
-        return retrieve(query, snapshot, Searcher(self.catalog, embed, self.stores.search))
+    def _embedded(self, embedder: str, question: str) -> Vectors:
+        vector = self.stores.encoders.by_id(embedder).embed([question], kind="query")[0]
+        if self.stores.watch is not None:
+            self.stores.watch.embedded(question, embedder, vector)
+        return vector
 
     # -- answers
 
@@ -159,6 +146,13 @@ class Assay:
         return self.stores.make_heads()
 
     @cached_property
+    def reranker(self) -> Reranker | None:
+        """What puts hits in a new order: the given one, else the adapter; None where settings or folders have none."""
+        if self.stores.search.reranked == "nothing":
+            return None
+        return self.stores.reranker or (self.heads.reranker if self.heads else None)
+
+    @cached_property
     def rag(self) -> "Rag":
         return self.stores.make_rag(self)
 
@@ -177,7 +171,9 @@ class Assay:
         """Repeat an answer's retrieval with the rights that the caller has now. Raises: NotFound."""
         receipt = self.receipt(identity, principal)
         now = principal if principal.subject != OPERATOR else receipt.principal
-        return replayed(receipt, self.search(receipt.query.model_copy(update={"principal": now})))
+        query = receipt.query.model_copy(update={"principal": now})
+        is_reranked = any("rerank" in hit.stages for hit in receipt.hits)
+        return replayed(receipt, self.searches.reranked(query) if is_reranked else self.searches.retrieve(query))
 
     def feedback(self, identity: str, principal: Principal, rating: str, correction: str = "") -> None:
         """Keep what a reader thought of an answer. Raises: NotFound."""
@@ -201,8 +197,8 @@ class Assay:
 
     def rerank(self, question: str, texts: Sequence[str]) -> list[float]:
         """One relevance score per text: the reranker's, or cosine similarity where there is none."""
-        if self.stores.reranker is not None:
-            return self.stores.reranker.score(question, texts)
+        if self.reranker is not None:
+            return self.reranker.score(question, texts)
         return (self.embed(texts) @ self.embed([question], kind="query")[0]).tolist()
 
     # -- documents

@@ -230,7 +230,7 @@ def _query(spec: StoreSpec, question: str, k: int) -> Query:
 
 
 def _search_settings(assay: "Assay") -> Any:
-    return [assay.stores.search.model_dump(mode="json"), getattr(assay.stores.reranker, "id", "")]
+    return [assay.stores.search.model_dump(mode="json"), getattr(assay.reranker, "id", "")]
 
 
 def _where(spec: StoreSpec) -> str:

@@ -1,6 +1,7 @@
 """A judged collection in a store of its own, filled through the product's ingest and asked through its search."""
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from app.settings import load_settings
 from data.records import EVERYONE, Query, SearchMode
 from evals.retrieval import CorpusDocument, JudgedCollection, Search
 from retrieval.ingest import Destination, ReadSource
+from retrieval.reranking import rerank
 
 if TYPE_CHECKING:
     from app.assay import Assay
@@ -48,6 +50,30 @@ def search_of(assay: "Assay", mode: SearchMode) -> Search:
             n_chunks = min(1000, 4 * n_chunks)
 
     return search
+
+
+class Reranked:
+    """The reranked hits as a ranking of document ids; `took_ms` is what putting them in order took, question by question."""
+
+    def __init__(self, assay: "Assay", collection: JudgedCollection) -> None:
+        self._assay = assay
+        self._unranked = search_of(assay, SearchMode.HYBRID)
+        self.took_ms: list[float] = []
+        for question in list(collection.queries.values())[:WARM_UP]:
+            self(question, 10)
+        self.took_ms.clear()
+
+    def __call__(self, question: str, k: int) -> list[str]:
+        if not question.strip():
+            return []
+        config = self._assay.stores.search
+        result = self._assay.searches.retrieve(Query(text=question, k=config.rerank), asks_neighbours=True)
+        began = time.perf_counter()
+        hits = rerank(question, result.hits, self._assay.reranker, config.rerank, config.reads)
+        took = (time.perf_counter() - began) * 1000 + result.timings_ms.get("neighbours", 0.0)
+        self.took_ms.append(took)
+        found = list(dict.fromkeys(_document_id(s.uri) for hit in hits for s in hit.sources))
+        return found[:k] if len(found) >= k else list(dict.fromkeys([*found, *self._unranked(question, k)]))[:k]
 
 
 def _fill(assay: "Assay", collection: JudgedCollection, report: Callable[[int], None]) -> None:

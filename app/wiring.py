@@ -123,7 +123,7 @@ def build_rag(settings: Settings, assay: "Assay") -> "Rag":
 
     return Rag(
         RagParts(
-            retrieve=partial(assay.retrieve, asks_neighbours=reranker is not None),
+            retrieve=partial(assay.searches.retrieve, asks_neighbours=reranker is not None),
             rerank=reranked,
             reader=ExtractiveReader(
                 lambda texts, kind: assay.embed(texts, kind),

@@ -176,6 +176,14 @@ def paired_difference(a: Sequence[float], b: Sequence[float], *, n_resamples: in
     return Difference(float(differences.mean()), float(low), float(high))
 
 
+def write_rows(path: Path, reports: Mapping[str, RetrievalReport]) -> None:
+    """One JSON line per report and query; `mode` names the report."""
+    with path.open("w", encoding="utf-8") as file:
+        for name, report in reports.items():
+            for row in report.rows:
+                file.write(json.dumps({"mode": name} | row.model_dump(mode="json"), ensure_ascii=False) + "\n")
+
+
 def squad_to_beir(source: Path, folder: Path) -> Path:
     """Write SQuAD rows (jsonl[.gz]: id, context_id, context, question) as a collection: question to its paragraph."""
     with _opened(Path(source)) as lines:

@@ -1,5 +1,7 @@
 """Settings of ingest, indexes and search. Imports nothing heavy, so that settings can nest them."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from retrieval.chunking import ChunkingConfig
@@ -38,7 +40,12 @@ class SearchConfig(BaseModel):
 
     candidates: int = Field(100, ge=10, le=1000)
     """How many chunks each of the two searches contributes to the fusion."""
+    reranked: Literal["nothing", "answers", "everything"] = "answers"
+    """What is put in a new order where there is a reranker: what answers are made of, or every search too, which then takes
+    100 ms and more."""
     rerank: int = Field(50, ge=1, le=1000)
-    """How many fused chunks the reranker reads, where there is one."""
+    """How many fused chunks are put in a new order."""
+    reads: int = Field(20, ge=0, le=1000)
+    """How many of those, the likeliest, the reranker reads."""
     fusion: FusionConfig = FusionConfig()
     """How the two lists are weighed."""

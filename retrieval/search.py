@@ -12,6 +12,7 @@ from retrieval.access import Access
 from retrieval.catalog import Catalog
 from retrieval.config import SearchConfig
 from retrieval.fusion import FusionConfig, contenders, fuse
+from retrieval.neighbours import neighbour_scores
 from retrieval.snapshot import Ranked, Snapshot
 
 EmbedQuery = Callable[[str], NDArray[np.float32]]
@@ -24,6 +25,8 @@ class Searcher:
     catalog: Catalog
     embed: EmbedQuery
     config: SearchConfig
+    asks_neighbours: bool = False
+    """Whether hits of a hybrid search carry what their neighbours say of them: for `retrieval.reranking`."""
 
 
 def retrieve(query: Query, snapshot: Snapshot, searcher: Searcher) -> SearchResult:
@@ -44,8 +47,12 @@ def retrieve(query: Query, snapshot: Snapshot, searcher: Searcher) -> SearchResu
         hits = _fetched(query, access, searcher.catalog, lists)
     else:
         both = _Both(query.text, vector, snapshot, lists["lexical"], lists["dense"], config.fusion)
-        lists["fusion"] = both.first(query.k)
+        fused = both.first(query.k)
         watch.lap("fusion")
+        if searcher.asks_neighbours:
+            lists["neighbours"] = both.neighbours(fused[: query.k])
+            watch.lap("neighbours")
+        lists["fusion"] = fused
         hits = _fetched(query, access, searcher.catalog, lists)
         if len(hits) < query.k:  # some left the database since the snapshot was made: others move up
             lists["fusion"] = both.first(2 * depth)
@@ -72,6 +79,13 @@ class _Both:
         lexical |= self.snapshot.lexical_scores(self.text, [chunk for chunk in among if chunk not in lexical])
         dense |= self.snapshot.dense_scores(self.vector, [chunk for chunk in among if chunk not in dense])
         return fuse(lexical, dense, among=among, config=self.config)
+
+    def neighbours(self, fused: Ranked) -> Ranked:
+        """What speaks for each of the fused by its neighbours, best first."""
+        vectors, _ = self.snapshot.vectors_of([chunk for chunk, _ in fused])
+        scores = neighbour_scores(np.array([score for _, score in fused]), vectors, self.snapshot.background)
+        found = [(chunk, round(float(score), 4)) for (chunk, _), score in zip(fused, scores, strict=True)]
+        return sorted(found, key=lambda hit: (-hit[1], hit[0]))
 
 
 def _fetched(query: Query, access: Access, catalog: Catalog, lists: dict[str, Ranked]) -> list[Hit]:

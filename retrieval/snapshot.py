@@ -1,8 +1,9 @@
 """One immutable state of the indexes. Searches hold a snapshot; writes make a new one and never touch the old."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Ranked = list[tuple[int, float]]
 MASKS_KEPT = 64
+BACKGROUND = 400
 
 
 class LexicalSearcher(Protocol):
@@ -122,22 +124,34 @@ class Snapshot:
 
     def dense_scores(self, query: NDArray[np.float32], chunk_ids: list[int]) -> dict[int, float]:
         """Inner products of given chunks, for those that a dense search did not return."""
-        out: dict[int, float] = {}
+        vectors, held = self.vectors_of(chunk_ids)
+        scores = vectors @ query
+        return {chunk: float(score) for chunk, score, is_held in zip(chunk_ids, scores, held, strict=True) if is_held}
+
+    def vectors_of(self, chunk_ids: Sequence[int]) -> tuple[Vectors, Mask]:
+        """The stored vectors, float32 [len(chunk_ids), dim], and which chunks have one; the others' rows are zeros."""
         wanted = np.array(chunk_ids, np.int64)
-        order = np.argsort(self.delta.rows.chunk_ids, kind="stable")
-        at = np.searchsorted(self.delta.rows.chunk_ids, wanted, sorter=order)
-        rest = []
-        for chunk, position in zip(chunk_ids, at.tolist(), strict=True):
-            row = int(order[position]) if position < len(order) else -1
-            if row >= 0 and self.delta.rows.chunk_ids[row] == chunk:
-                out[chunk] = float(self.delta.vectors[row] @ query)
-            else:
-                rest.append(chunk)
-        if rest and self.main is not None:
-            known = np.array(rest, np.int64)
-            known = known[self.main.held(known)]
-            out.update(zip(known.tolist(), (self.main.vectors_of(known) @ query).tolist(), strict=True))
-        return out
+        out = np.zeros((len(wanted), self.delta.vectors.shape[1]), np.float32)
+        held = np.zeros(len(wanted), bool)
+        new = self.delta.rows.chunk_ids
+        if len(new) and len(wanted):
+            order = np.argsort(new, kind="stable")
+            rows = order[np.minimum(np.searchsorted(new, wanted, sorter=order), len(new) - 1)]
+            held = new[rows] == wanted
+            out[held] = self.delta.vectors[rows[held]]
+        if self.main is not None:
+            old = ~held
+            old[old] = self.main.held(wanted[old])
+            out[old] = self.main.vectors_of(wanted[old])
+            held |= old
+        return out, held
+
+    @cached_property
+    def background(self) -> Vectors:
+        """Up to `BACKGROUND` vectors from all over the index, whoever may read their chunks: what is common to all that is stored."""
+        ids = sorted(self.chunk_ids())
+        at = np.linspace(0, len(ids) - 1, min(BACKGROUND, len(ids))).astype(int)
+        return self.vectors_of([ids[i] for i in at])[0]
 
     def chunk_ids(self) -> set[int]:
         alive = self.main_rows.chunk_ids if self.main_alive is None else self.main_rows.chunk_ids[self.main_alive]

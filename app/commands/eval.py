@@ -6,6 +6,7 @@ from app.commands.eval_bias import bias
 from app.commands.eval_grounding import grounding
 from app.commands.eval_pii import pii
 from app.commands.eval_reader import reader
+from app.commands.eval_rerank import rerank
 from app.commands.eval_retrieval import retrieval
 from app.commands.eval_run import list_, run, show
 from app.commands.eval_screens import injection, toxicity
@@ -16,6 +17,7 @@ app.command(epilog="Example: assay eval run handbook")(run)
 app.command("list", epilog="Example: assay eval list handbook")(list_)
 app.command(epilog="Example: assay eval show handbook --metric citation_recall")(show)
 app.command(epilog="Example: assay eval retrieval --beir ../shared/data/retrieval_cisi --mode all")(retrieval)
+app.command(epilog="Example: assay eval rerank --beir ../shared/data/retrieval_cisi")(rerank)
 app.command(epilog="Example: assay eval pii --data ../shared/data/pii_presidio/generated_large.jsonl.gz")(pii)
 app.command(epilog="Example: assay eval bias --data bbq.jsonl.gz")(bias)
 app.command(epilog="Example: assay eval reader --data ../shared/data/qa_squad_dev/v2.0.jsonl.gz --questions 500")(

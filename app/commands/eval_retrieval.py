@@ -34,7 +34,7 @@ def retrieval(
     """
     from app.judged_store import judged_store, search_of
     from app.telemetry import configure_logging
-    from evals.retrieval import evaluate, load_collection, sampled
+    from evals.retrieval import evaluate, load_collection, sampled, write_rows
 
     configure_logging("warning")
     collection = sampled(load_collection(beir), queries, seed)
@@ -46,7 +46,7 @@ def retrieval(
             with bar(f"Asking, {one.value}", len(collection.queries)) as asked:
                 reports[one.value] = evaluate(collection, search_of(assay, one), asked)
     if rows is not None:
-        _write_rows(rows, reports)
+        write_rows(rows, reports)
     facts = {
         "collection": collection.name,
         "n_documents": len(collection.documents),
@@ -97,12 +97,3 @@ def _print_table(facts: dict[str, Any], measures: dict[str, dict[str, float]]) -
     if against := facts.get("hybrid_against_better_part"):
         low, high = against["interval_95"]
         console.print(f"hybrid - {against['part']}: {against['ndcg_at_10']:+.4f} (95 % {low:+.4f} .. {high:+.4f})")
-
-
-def _write_rows(path: Path, reports: dict[str, Any]) -> None:
-    import orjson
-
-    with path.open("wb") as file:
-        for name, report in reports.items():
-            for row in report.rows:
-                file.write(orjson.dumps({"mode": name} | row.model_dump(mode="json")) + b"\n")

@@ -1,13 +1,19 @@
 """Rows of reranker and embedder: a query, what answers it, and perhaps what does not. Pure functions over published data sets."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from data.sentences import sentence_spans
 from finetune.encoder_recipes import EncoderSource
 from finetune.encoders.built_rows import BuiltRow, Files, Format, only, text_in, usable
 from finetune.encoders.sentence_corpus import group_of, plain, read_corpus
 from finetune.examples import Dropped
 from finetune.rows import Row, UnusableRow
+
+WORD = re.compile(r"\w+")
+OWN_NEGATIVES = 2
+"""Wrong sentences of the right paragraph in a row; the rest is mined elsewhere."""
 
 
 def own_rows(files: Files, source: EncoderSource) -> Iterator[BuiltRow | Dropped]:
@@ -46,6 +52,26 @@ def paragraph_rows(files: Files, source: EncoderSource) -> Iterator[BuiltRow | D
         yield from usable(answered, build)
 
 
+def answer_sentence_rows(files: Files, source: EncoderSource) -> Iterator[BuiltRow | Dropped]:
+    """SQuAD questions with the sentence that holds the answer; wrong are the sentences of its paragraph most like the question."""
+
+    def build(row: Row) -> BuiltRow:
+        question, context = text_in(row, "question").strip(), text_in(row, "context")
+        starts = [answer["answer_start"] for answer in row.fields.get("answers") or ()]
+        spans = list(sentence_spans(context))
+        held = [sum(start <= at < end for at in starts) for start, end in spans]
+        if not any(held):
+            raise UnusableRow("no_answer", "no answer lies in a sentence of the context")
+        start, end = spans[held.index(max(held))]
+        right = context[start:end]
+        others = [context[start:end] for (start, end), n in zip(spans, held, strict=True) if not n]
+        near = sorted(others, key=lambda text: -_shared(question, text))[:OWN_NEGATIVES]
+        return _pair(row.where, question, right, near, (f"article:{row.fields.get('title')}",))
+
+    for rows in files.values():
+        yield from usable([row for row in rows if not row.fields.get("is_impossible")], build)
+
+
 def trecqa_rows(files: Files, source: EncoderSource) -> Iterator[BuiltRow | Dropped]:
     """Questions with sentences that people judged; one row per right sentence, with the wrong ones. The test part is left out."""
     by_question: dict[str, list[Row]] = {}
@@ -63,9 +89,16 @@ BEIR = ("corpus.jsonl.gz", "queries.jsonl.gz", "qrels.tsv")
 FORMATS: Mapping[str, Format] = {
     "rows": Format(own_rows),
     "question_sentence": Format(sentence_rows, BEIR),
+    "squad_sentences": Format(answer_sentence_rows, ("v1.1.jsonl.gz",)),
     "squad_paragraphs": Format(paragraph_rows, ("v1.1.jsonl.gz", "v2.0.jsonl.gz")),
     "trecqa": Format(trecqa_rows),
 }
+
+
+def _shared(question: str, text: str) -> float:
+    """The share of the question's words that a text holds, the longer words for more."""
+    words, held = set(WORD.findall(question.casefold())), set(WORD.findall(text.casefold()))
+    return sum(len(word) for word in words & held) / max(1, sum(map(len, words)))
 
 
 def _pair(where: str, query: str, positive: str, negatives: list[Any], groups: tuple[str, ...]) -> BuiltRow:

@@ -28,7 +28,7 @@ class ReadSpan:
     probability: float
 
 
-class _Head:
+class Head:
     """An adapter that reads rows of tokens through the backbone."""
 
     def __init__(self, backbone: Backbone, tokens: TokenRows, name: str) -> None:
@@ -57,7 +57,7 @@ class _Head:
         return [float(1 / np.exp(logits - logits[0]).sum()) for logits in self._logits(encoded)]
 
 
-class SpanReader(_Head):
+class SpanReader(Head):
     """Devlin et al. 2019 (arXiv:1810.04805, section 4.3): a start and an end; no answer is the span at [CLS]."""
 
     def read(self, question: str, contexts: Sequence[str]) -> list[ReadSpan]:
@@ -89,7 +89,7 @@ class SpanReader(_Head):
         return float(np.clip(config.slope * (score - config.threshold), -50, 50))
 
 
-class GroundingHead(_Head):
+class GroundingHead(Head):
     """Whether a premise supports a hypothesis."""
 
     def supports(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
@@ -99,7 +99,7 @@ class GroundingHead(_Head):
         return self._probabilities([self._tokens.pair(cut(p, h), h, config.max_length) for p, h in pairs])
 
 
-class TextScreen(_Head):
+class TextScreen(Head):
     """Whether a text is what is looked for: toxic, giving orders."""
 
     def probabilities(self, texts: Sequence[str]) -> list[float]:

@@ -10,6 +10,7 @@ from serving.config import HeadsConfig
 from serving.local.adapter_folder import HEAD_CONFIG, load_adapter
 from serving.local.backbone import Backbone, pinned_weights
 from serving.local.heads import GroundingHead, SpanReader, TextScreen
+from serving.local.reranker import TrainedReranker
 from serving.local.token_rows import TokenRows
 
 SHIPPED = Path(__file__).with_name("adapters")
@@ -36,6 +37,10 @@ class ShippedHeads:
     @cached_property
     def reader(self) -> SpanReader | None:
         return SpanReader(self.backbone, self.tokens, "reader") if "reader" in self.names else None
+
+    @cached_property
+    def reranker(self) -> TrainedReranker | None:
+        return TrainedReranker(self.backbone, self.tokens, "reranker") if "reranker" in self.names else None
 
     @cached_property
     def grounding(self) -> GroundingHead | None:

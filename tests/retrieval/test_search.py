@@ -101,3 +101,17 @@ def test_the_time_of_each_stage_is_told(stocked):
     timings = stocked.search("amber", mode=SearchMode.HYBRID).timings_ms
     assert list(timings) == ["lexical", "embed", "dense", "fusion", "fetch"]
     assert all(ms >= 0 for ms in timings.values())
+
+
+def test_hits_bring_what_their_neighbours_say_where_the_search_is_asked_for_it(stocked):
+    embed = lambda text: stocked.embedder.embed([text], kind="query")[0]  # noqa: E731
+    snapshot, query = stocked.keeper.snapshot(), Query(text="amber delta", k=12)
+    plain = retrieve(query, snapshot, Searcher(stocked.catalog, embed, SearchConfig()))
+    asked = retrieve(query, snapshot, Searcher(stocked.catalog, embed, SearchConfig(), asks_neighbours=True))
+    assert [h.chunk.id for h in asked.hits] == [h.chunk.id for h in plain.hits]  # the order is the fusion's
+    assert all("neighbours" in hit.stages for hit in asked.hits)
+    assert not any("neighbours" in hit.stages for hit in plain.hits)
+    assert sorted(hit.stages["neighbours"].rank for hit in asked.hits) == list(range(1, 13))
+    lexical = query.model_copy(update={"mode": SearchMode.LEXICAL})
+    only = retrieve(lexical, snapshot, Searcher(stocked.catalog, embed, SearchConfig(), asks_neighbours=True))
+    assert set(only.hits[0].stages) == {"lexical"}

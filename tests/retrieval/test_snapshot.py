@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from data.records import Query
 from retrieval.index_feed import Changes, IndexedChunk, Rows
@@ -50,3 +51,30 @@ def test_scores_of_given_chunks_are_those_of_the_search_in_delta_and_main_index(
 
 def _everything(library: Library, snapshot):
     return library.catalog.access(Query(text="x"), snapshot.generation)
+
+
+def test_vectors_of_given_chunks_come_from_delta_and_main_index_and_are_zero_where_there_is_none(library: Library):
+    library.add({f"d{n}": f"topic{n} and words" for n in range(6)})
+    library.keeper.merge()
+    library.add({"late": "topic7 and words"})
+    snapshot = library.keeper.snapshot()
+    ids = sorted(snapshot.chunk_ids())
+    vectors, held = snapshot.vectors_of([*ids, 999])
+    assert held.tolist() == [True] * 7 + [False]
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1.0] * 7 + [0.0], abs=1e-3)
+    query = library.embedder.embed(["topic7 words"], kind="query")[0]
+    assert snapshot.dense_scores(query, ids) == pytest.approx(
+        dict(zip(ids, (vectors[:7] @ query).tolist(), strict=True))
+    )
+
+
+def test_the_background_is_drawn_evenly_from_the_whole_index(library: Library, monkeypatch):
+    monkeypatch.setattr("retrieval.snapshot.BACKGROUND", 3)
+    library.add({f"d{n}": f"topic{n} and words" for n in range(5)})
+    snapshot = library.keeper.snapshot()
+    ids = sorted(snapshot.chunk_ids())
+    assert snapshot.background == pytest.approx(snapshot.vectors_of([ids[0], ids[2], ids[4]])[0])
+
+
+def test_an_empty_index_has_no_background(library: Library):
+    assert library.keeper.snapshot().background.shape == (0, library.embedder.dim)
