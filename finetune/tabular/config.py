@@ -209,7 +209,8 @@ def parse_config(given: dict[str, Any], origin: str = "the config", beside: Path
     try:
         config = TrainConfig.model_validate(given)
     except ValidationError as error:
-        lines += [line for problem in error.errors() for line in _edits(problem)]
+        problems = error.errors()
+        lines += [line for one in problems if not _follows(one, problems) for line in _edits(one)]
     try:
         spec = _spec(given.get("table"), beside)
     except (InvalidInput, NotFound) as error:
@@ -267,6 +268,12 @@ def _unfit(config: TrainConfig | None, given: Mapping[str, Any], spec: TableSpec
                 near = get_close_matches(name, spec.features, n=1)
                 hint = f" Write `{near[0]}`?" if near else ""
                 yield f"models.{at}.features.columns: {name!r} is no feature of {spec.name}.{hint}"
+
+
+def _follows(problem: Any, problems: Sequence[Any]) -> bool:
+    """pydantic leaves out what is wrong, then finds too little."""
+    loc = problem["loc"]
+    return problem["type"] == "too_short" and any(loc == one["loc"][: len(loc)] != one["loc"] for one in problems)
 
 
 def _edits(problem: Any) -> Iterator[str]:

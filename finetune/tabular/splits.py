@@ -43,6 +43,7 @@ def split_rows(frame: pd.DataFrame, spec: TableSpec, config: SplitConfig) -> Spl
     groups = _codes(frame[spec.group]) if spec.group else None
     if config.by == "time":
         development, test, folds = _by_time(frame, spec, config, known, left_out)
+        folds = tuple((rows, part) for rows, part in folds if _fewest(labels[rows]) >= FEWEST)
     else:
         if config.by == "random":
             groups = None
@@ -59,7 +60,7 @@ def split_rows(frame: pd.DataFrame, spec: TableSpec, config: SplitConfig) -> Spl
     for name, rows in (("held-out part", test), *((f"fold {at}", part) for at, (_, part) in enumerate(folds))):
         _check(name, labels[rows], spec)
     for at, (rows, _) in enumerate(folds):
-        _check(f"the rows that fold {at} is fitted on", labels[rows], spec)
+        _check(f"part that fold {at} is fitted on", labels[rows], spec)
     return Split(development, test, folds, {why: n for why, n in left_out.items() if n})
 
 
@@ -72,8 +73,8 @@ def _parts(
 ) -> list[np.ndarray]:
     """Rows in parts of the given shares; classes in equal shares, whole groups in one part.
 
-    Groups go one after another, the largest first, to the part that misses most of what they bring (as scikit-learn's
-    StratifiedGroupKFold does, for parts of unequal size). A row without a group is a group of its own.
+    Groups go one after another, the largest first, to the part that is then nearest to its share of both classes (as
+    scikit-learn's StratifiedGroupKFold, for parts of unequal size). A row without a group is a group of its own.
     """
     rng = np.random.default_rng(seed)
     of_row = np.arange(len(rows)) if groups is None else _alone(groups[rows])
@@ -88,14 +89,12 @@ def _parts(
     order = order[np.argsort(-counts[order].max(axis=1), kind="stable")]
     total = counts.sum(axis=0)
     wanted = np.outer(shares, total).astype(np.float64)
-    has = np.zeros_like(wanted)
+    missing = wanted.copy()
     part_of = np.empty(len(counts), dtype=np.int64)
-    weight = 1 / np.maximum(total, 1)
     for group in order:
-        after = np.abs(wanted - has - counts[group]) @ weight
-        part = int(np.argmin(after - np.abs(wanted - has) @ weight))
-        part_of[group] = part
-        has[part] += counts[group]
+        worse = (((missing - counts[group]) ** 2 - missing**2) / np.maximum(wanted * total, 1)).sum(axis=1)
+        part_of[group] = part = int(np.argmin(worse))
+        missing[part] -= counts[group]
     where = part_of[inverse]
     return [np.sort(rows[where == part]) for part in range(len(shares))]
 
@@ -185,10 +184,16 @@ def _alone(codes: np.ndarray) -> np.ndarray:
 
 def _check(name: str, labels: np.ndarray, spec: TableSpec) -> None:
     n_positive = int(labels.sum())
-    if min(n_positive, len(labels) - n_positive) < FEWEST:
+    if _fewest(labels) < FEWEST:
         raise InvalidInput(
             f"The {name} has {n_positive} positive and {len(labels) - n_positive} negative rows of {spec.name}; "
             f"at least {FEWEST} of each are needed.",
             field="split",
             next_step="Hold out more (split.test), make fewer folds (split.folds), or bring more rows.",
         )
+
+
+def _fewest(labels: np.ndarray) -> int:
+    """Rows of the rarer class."""
+    n_positive = int(labels.sum())
+    return min(n_positive, len(labels) - n_positive)

@@ -18,16 +18,18 @@ def choose_threshold(scores: np.ndarray, labels: np.ndarray, config: ThresholdCo
     ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # the last row of each run of equal scores
     n_decided = np.concatenate([[0], ends + 1]).astype(np.float64)
     true = np.concatenate([[0.0], hits[ends]])
-    at = _best(n_decided, true, hits[-1], config)
+    first = int(ranked[0] >= 1)  # a score of 1 is positive whatever the threshold
+    at = first + _best(n_decided[first:], true[first:], hits[-1], config)
     edges = np.concatenate([[1.0], ranked[ends], [0.0]])
     above, below = edges[at], edges[at + 1]
-    return float((above + below) / 2)
+    between = (above + below) / 2
+    return float(between if between > below or at == len(ends) else above)
 
 
 def _best(n_decided: np.ndarray, true: np.ndarray, n_positive: float, config: ThresholdConfig) -> int:
     """The place in `n_decided`."""
     precision = np.divide(true, n_decided, out=np.ones_like(true), where=n_decided > 0)
-    recall = true / n_positive
+    recall = true / max(n_positive, 1)
     match config.by:
         case "cost":
             return int(
