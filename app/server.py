@@ -147,7 +147,7 @@ def _load(assay: "Assay", with_sample: bool) -> None:
 
 def _warm_up(settings: Settings, assay: "Assay", predictions: "Once[Predictions]") -> None:
     """Tabular models first where there are any: they take less to load, and are asked by machines."""
-    if any(settings.tabular_models.glob("*/*/manifest.json")):
+    if any(settings.tabular_models.glob("*@*/manifest.json")):
         predictions().warm_up()
     assay.warm_up()
 

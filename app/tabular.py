@@ -45,7 +45,7 @@ class Done:
 
 def models_folder(settings: Settings) -> Path:
     """Where saved models lie: one folder `name@version` each, aliases in aliases.json (`serving.registry.FolderRegistry`)."""
-    return settings.var / "models"
+    return settings.tabular_models
 
 
 def model_folder(settings: Settings, ref: str) -> Path:

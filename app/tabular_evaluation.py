@@ -31,7 +31,7 @@ def opened_model(wanted: str, settings: "Settings") -> "TabularModel":
     from serving.tabular.model_store import ModelStore
 
     name, _, version = wanted.partition("@")
-    return ModelStore(settings.tabular.models or settings.var / "tabular" / "models").predictor(name, version).model
+    return ModelStore(settings.tabular_models).predictor(name, version).model
 
 
 def labelled_rows(model: "TabularModel", rows: Path | None = None) -> "pd.DataFrame":

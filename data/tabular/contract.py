@@ -59,8 +59,12 @@ def faults_of(frame: pd.DataFrame, spec: TableSpec, *, needs_target: bool = True
 
 
 def faults_and_settled(frame: pd.DataFrame, spec: TableSpec) -> tuple[pd.DataFrame, list[Fault]]:
-    """The settled frame beside all that breaks the contract, for those that go on with the good rows."""
-    return _checked(frame, spec, needs_target=True)
+    """The settled frame beside all that breaks the contract, for those that go on with the good rows.
+
+    A frame that plainly keeps it is not shown to pandera, which takes ten times as long to say the same.
+    """
+    settled, faults = settle(frame, spec)
+    return (settled, []) if not faults and _plainly_keeps(settled, spec) else _checked(frame, spec, needs_target=True)
 
 
 def model_of(spec: TableSpec, *, needs_target: bool = True) -> type[pa.DataFrameModel]:
@@ -91,6 +95,23 @@ def _checked(frame: pd.DataFrame, spec: TableSpec, needs_target: bool) -> tuple[
         found = dict.fromkeys(_faults(error.failure_cases, settled, spec))
         faults += [fault for fault in found if (fault.row, fault.column) not in wrong_kind]
     return settled, sorted(faults, key=lambda one: (-1 if one.row is None else one.row, one.column))
+
+
+def _plainly_keeps(settled: pd.DataFrame, spec: TableSpec) -> bool:
+    """Whether columns, dtypes, holes, bounds and closed lists are those of the spec; sufficient for `model_of(spec)` to agree."""
+    if tuple(settled) != tuple(spec.columns) or spec.id:
+        return False
+    return all(_column_keeps(settled[name], column) for name, column in spec.columns.items())
+
+
+def _column_keeps(cells: pd.Series, column: Column) -> bool:
+    if not column.nullable and cells.isna().any():
+        return False
+    if column.kind == "category":
+        return not column.values or len(cells.cat.categories) == len(column.values)  # settled: declared ones first
+    bounds = _bounds(column)
+    known = cells.dropna() if bounds else cells
+    return all((known >= bounds[b]).all() if b == "ge" else (known <= bounds[b]).all() for b in bounds)
 
 
 def _faults(cases: pd.DataFrame, frame: pd.DataFrame, spec: TableSpec) -> Iterator[Fault]:

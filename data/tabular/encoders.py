@@ -201,8 +201,7 @@ class CategoryEncoder(_Encoder):
         codes = self.codes(frame[self.column])
         if self.as_codes:
             out[:, 0] = codes
-        else:
-            out[:] = 0.0
+        else:  # into zeros
             out[np.arange(len(codes)), codes] = 1.0
 
     def for_row(self) -> PutRow:

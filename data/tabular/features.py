@@ -98,7 +98,7 @@ class FeatureTransformer:
     def transform(self, frame: pd.DataFrame) -> np.ndarray:
         """float32 [n, n_features]; other columns are ignored. Raises: InvalidInput naming column, row and value."""
         _need(frame, self.columns)
-        out = np.empty((len(frame), self.n_features), dtype=np.float32)
+        out = np.zeros((len(frame), self.n_features), dtype=np.float32)
         start = 0
         for encoder in self._fitted.encoders:
             stop = start + len(encoder.names)

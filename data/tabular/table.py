@@ -198,6 +198,10 @@ def _categories(cells: pd.Series, is_missing: pd.Series, column: Column) -> tupl
 
 
 def _booleans(cells: pd.Series, is_missing: pd.Series, column: Column) -> tuple[pd.Series, np.ndarray]:
+    if pd.api.types.is_bool_dtype(cells.dtype):  # a column of them already: no call per cell
+        settled = cells.astype("boolean").mask(is_missing)
+        is_wrong = np.zeros(len(cells), dtype=bool)
+        return (settled if column.nullable or settled.isna().any() else settled.astype(bool)), is_wrong
     words = texts(cells).str.lower()
     truth = words.map(dict.fromkeys(TRUE, True) | dict.fromkeys(FALSE, False)).where(~is_missing, None)
     is_wrong = truth.isna().to_numpy()
@@ -206,6 +210,8 @@ def _booleans(cells: pd.Series, is_missing: pd.Series, column: Column) -> tuple[
 
 
 def _dates(cells: pd.Series, is_missing: pd.Series, column: Column) -> tuple[pd.Series, np.ndarray]:
+    if cells.dtype == np.dtype("datetime64[ns]"):
+        return cells.mask(is_missing), is_missing.to_numpy()
     present = cells.where(~is_missing, None)
     moments = pd.to_datetime(present, errors="coerce", utc=True, format=None if _is_moment(cells) else "ISO8601")
     settled = moments.dt.tz_convert(None).astype("datetime64[ns]")

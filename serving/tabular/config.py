@@ -7,7 +7,7 @@ class TabularConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     models: str = ""
-    """The folder of saved models, NAME/VERSION; empty for `var/tabular/models`."""
+    """The folder of saved models, NAME@VERSION each; empty for `var/tabular/models`."""
     default_model: str = ""
     """The model that `/invocations` asks; empty for the only one there is."""
     max_rows: int = Field(1000, ge=1, le=100_000)

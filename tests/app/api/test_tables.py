@@ -55,7 +55,7 @@ def client(product):
 
 @pytest.fixture
 def model(tmp_path, predictions):
-    return load_model(tmp_path / "models" / "loans" / "1")
+    return load_model(tmp_path / "models" / "loans@1")
 
 
 def test_rows_are_scored_with_version_digest_and_threshold(client, model):
@@ -138,7 +138,7 @@ def test_a_version_can_be_named_and_is_told_as_pinned(client):
 
 
 def test_a_tampered_model_is_refused_and_never_answers(client, tmp_path):
-    (tmp_path / "models" / "loans" / "1" / "estimator.json").write_text('{"coefficients": [1.0], "intercept": 0}')
+    (tmp_path / "models" / "loans@1" / "estimator.json").write_text('{"coefficients": [1.0], "intercept": 0}')
     reply = client.post("/v1/models/loans/predict", json={"rows": request_rows(1)})
     assert reply.status_code == 400
     assert reply.json()["error"]["code"] == "tampered_model"

@@ -15,13 +15,13 @@ from tests.data.tabular.small_table import loans_rows
 
 def put_model(root: Path, version: str = "1", kind: str = "logistic_regression", **changes: object) -> ModelStore:
     """Save a version of `loans` under `root`; equal ones are fitted once."""
-    shutil.copytree(_saved(version, kind, tuple(changes.items())), root / "loans" / version)
+    shutil.copytree(_saved(version, kind, tuple(changes.items())), root / f"loans@{version}")
     return ModelStore(root)
 
 
 @cache
 def _saved(version: str, kind: str, changes: tuple) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="loans-")) / version
+    folder = Path(tempfile.mkdtemp(prefix="loans-")) / f"loans@{version}"
     atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
     save_model(replace(small_model(kind, **dict(changes)), version=version), folder)
     return folder
