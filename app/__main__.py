@@ -18,6 +18,9 @@ def main() -> None:
     except AssayError as error:
         print(f"assay: {error}", file=sys.stderr)
         sys.exit(exit_code(error))
+    except Exception:  # a fault of ours: Python's own exit code would be the gate's "fail"
+        sys.excepthook(*sys.exc_info())
+        sys.exit(4)
     except SystemExit as end:
         if end.code == INTERRUPTED:  # Typer turns Ctrl-C into this without a word
             print("assay: interrupted.", file=sys.stderr)

@@ -177,14 +177,14 @@ class _Evidence:
         n, name = len(self.pairs), self.metric.name
         if not n:
             return Outcome.INCONCLUSIVE, f"no sample has {name} in both arms"
+        is_worse = p_worse <= rules.alpha
+        if is_worse and self.change <= -self.gate.least_loss:
+            return Outcome.FAIL, f"worse by {-self.change:.3g}, more than chance explains (p {p_worse:.2g})"
         if self.n_unpaired / (n + self.n_unpaired) > rules.max_unpaired_share:
             return (
                 Outcome.INCONCLUSIVE,
                 f"{self.n_unpaired} of {n + self.n_unpaired} samples have {name} in one arm only",
             )
-        is_worse = p_worse <= rules.alpha
-        if is_worse and self.change <= -self.gate.least_loss:
-            return Outcome.FAIL, f"worse by {-self.change:.3g}, more than chance explains (p {p_worse:.2g})"
         if self.difference.within.p_value <= rules.alpha and self.change > -self.gate.margin:
             worse = ", though a little worse" if is_worse and self.change < 0 else ""
             return Outcome.PASS, f"proven to be within {self.gate.margin:g} of the baseline{worse}"
@@ -194,7 +194,7 @@ class _Evidence:
         side, limit = ("floor", "above") if self.metric.higher_is_better else ("ceiling", "below")
         if p_below <= rules.alpha:
             return Outcome.FAIL, f"beyond the {side} {self.limit:g} (p {p_below:.2g})"
-        if self.level.above.p_value <= rules.alpha:
+        if self.level.above.p_value <= rules.alpha and self.level.is_right_side:
             return Outcome.PASS, f"proven to be {limit} the {side} {self.limit:g}"
         return Outcome.INCONCLUSIVE, f"not proven to be {limit} the {side} {self.limit:g}"
 

@@ -106,7 +106,7 @@ def _taken(rows: Iterator[EvalRow], side: Side, sample: Sample) -> tuple[EvalRow
 
 
 def _told(plan: GatePlan, comparison: Comparison, power: Sequence[PowerReading], seconds: float) -> GateReport:
-    readings = corrected_readings(comparison.readings(), comparison.pairs, plan.metrics, plan.labels)
+    readings = corrected_readings(comparison.readings(), comparison.pairs, plan.metrics, plan.labels, plan.rules.alpha)
     outcomes = [reading.outcome for reading in readings]
     limit = plan.rules.max_error_share
     pairs = comparison.pairs

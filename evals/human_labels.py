@@ -57,13 +57,18 @@ def load_labels(path: Path) -> Labels:
 
 
 def corrected_readings(
-    readings: Sequence[GateReading], pairs: Sequence[Pair], metrics: Mapping[str, Metric], labels: Labels
+    readings: Sequence[GateReading], pairs: Sequence[Pair], metrics: Mapping[str, Metric], labels: Labels, alpha: float
 ) -> list[GateReading]:
-    """Readings with the difference that people would see; a verdict that it does not bear out becomes inconclusive."""
-    return [_corrected(reading, pairs, metrics[reading.metric], labels) for reading in readings]
+    """Readings with the difference that people would see; a verdict on it that it does not bear out becomes inconclusive.
+
+    What failed for its limit stays failed: the labels say nothing of it.
+    """
+    return [_corrected(reading, pairs, metrics[reading.metric], labels, alpha) for reading in readings]
 
 
-def _corrected(reading: GateReading, pairs: Sequence[Pair], metric: Metric, labels: Labels) -> GateReading:
+def _corrected(
+    reading: GateReading, pairs: Sequence[Pair], metric: Metric, labels: Labels, alpha: float
+) -> GateReading:
     cases = [case for pair in pairs if (case := _judged(pair, metric.name, labels)) is not None]
     if len({case.cluster for case in cases if case.human is not None}) < 2:
         return reading
@@ -75,7 +80,8 @@ def _corrected(reading: GateReading, pairs: Sequence[Pair], metric: Metric, labe
         weight=found.weight,
         n_labels=found.n_labels,
     )
-    update = {"corrected": correction} | _doubted(reading, correction, metric)
+    is_beyond_limit = reading.p_below is not None and reading.p_below <= alpha
+    update = {"corrected": correction} | ({} if is_beyond_limit else _doubted(reading, correction, metric))
     return reading.model_copy(update=update)
 
 

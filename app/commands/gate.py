@@ -56,6 +56,7 @@ def gate(
 
     settings = load_settings()
     configure_logging("warning")
+    _check_places(markdown, junit, sarif, report)
     asked = load_suite(suite)
     with opened_suite(asked, settings, GateOptions(fresh, repeats)) as references:
         plan = _plan(references, (baseline, candidate), labels, all_)
@@ -68,6 +69,15 @@ def gate(
             path.write_text(text, encoding="utf-8")
     _print(found, as_json)
     raise typer.Exit(found.conclusion.exit_code)
+
+
+def _check_places(*paths: Path | None) -> None:
+    """Before anything is spent: a verdict that cannot be written down is none."""
+    from data.errors import InvalidInput
+
+    for path in paths:
+        if path is not None and not path.absolute().parent.is_dir():
+            raise InvalidInput(f"There is no folder {path.parent} for {path.name}.", field="path", next_step="Make it.")
 
 
 def _plan(references: "References", refs: tuple[str, str], labels: Path | None, asks_all: bool) -> "GatePlan":

@@ -53,9 +53,17 @@ class LevelEvidence:
     def __init__(self, level: float) -> None:
         self.below = Capital(level, -1, BOLD_FRACTIONS)
         self.above = Capital(level, 1, BOLD_FRACTIONS)
+        self._level = level
+        self._means: list[float] = []
 
     def add(self, cluster: Sequence[float]) -> None:
         if cluster:
             observation = Observation(float(np.mean(cluster)), 0.0, 1.0)
+            self._means.append(observation.value)
             self.below.bet(observation)
             self.above.bet(observation)
+
+    @property
+    def is_right_side(self) -> bool:
+        """Whether the mean of what was seen is above the level. Money once won proves what holds at some time, this that it still does."""
+        return bool(self._means) and float(np.mean(self._means)) > self._level

@@ -127,3 +127,21 @@ def test_the_error_rate_is_shared_by_all_gates():
     many = compared([(1.0, 0.0)] * 7, gates).readings()[0]
     assert (one.outcome, many.outcome) == (Outcome.FAIL, Outcome.INCONCLUSIVE)
     assert many.p_worse == pytest.approx(10 * one.p_worse)
+
+
+def test_a_proven_loss_fails_also_where_many_samples_have_the_metric_in_one_arm_only():
+    """A candidate that says nothing of half of the cases and is worse on the rest must not come off as undecided."""
+    silent = row("s", {})
+    found = reading([(1.0, 0.0), (1.0, silent)] * 40)
+    assert found.n_unpaired == 40
+    assert found.outcome is Outcome.FAIL
+
+
+def test_above_the_floor_once_and_below_it_by_now_is_no_pass():
+    """The money was won on good documents; the mean has since gone below."""
+    above = GateConfig(metric="quality", floor=0.5)
+    good, gone = [(1.0, 1.0)] * 12, [(0.0, 0.0)] * 14
+    assert reading(good, gates=[above]).outcome is Outcome.PASS
+    late = reading(good + gone, gates=[above])
+    assert late.p_above < 0.05
+    assert late.outcome is not Outcome.PASS

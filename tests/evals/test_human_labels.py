@@ -11,9 +11,9 @@ from tests.evals.gated_rows import row, samples
 METRICS = {"quality": Metric("quality")}
 
 
-def compared(arms):
+def compared(arms, **gate):
     asked = samples(len(arms))
-    found = Comparison((GateConfig(metric="quality", margin=0.1),), METRICS, GateRules(), len(asked))
+    found = Comparison((GateConfig(metric="quality", margin=0.1, **gate),), METRICS, GateRules(), len(asked))
     for sample, (before, after) in zip(asked, arms, strict=True):
         rows = [(row(sample.id, {"quality": v}, cluster=sample.id),) for v in (before, after)]
         found.add([Pair(sample, *rows)])
@@ -29,9 +29,9 @@ def labelled(values):
     }
 
 
-def corrected(arms, labels):
-    found = compared(arms)
-    (reading,) = corrected_readings(found.readings(), found.pairs, METRICS, labels)
+def corrected(arms, labels, **gate):
+    found = compared(arms, **gate)
+    (reading,) = corrected_readings(found.readings(), found.pairs, METRICS, labels, alpha=0.05)
     return reading
 
 
@@ -73,3 +73,10 @@ def test_a_file_of_labels_is_read_and_its_wrong_lines_are_all_named(tmp_path):
     assert all(f"line {n}" in str(caught.value) for n in (1, 2, 3))
     with pytest.raises(InvalidInput, match="cannot be read"):
         load_labels(tmp_path / "absent.jsonl")
+
+
+def test_labels_of_differences_do_not_excuse_what_failed_for_its_floor():
+    found = corrected([(1.0, 0.0), (1.0, 1.0)] * 30, labelled([(1.0, 1.0)] * 20), floor=0.9)
+    assert found.p_below <= 0.05
+    assert found.outcome is Outcome.FAIL
+    assert "floor" in found.why

@@ -150,6 +150,15 @@ def test_every_report_is_written_and_says_the_same(world, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_report_that_cannot_be_written_is_wrong_use_before_anything_is_asked(world, tmp_path):
+    n_asked = len(world.server.requests)
+    ran = world.gate("adapter:support@1", "adapter:support@3", "--junit", tmp_path / "nowhere" / "gate.xml")
+    assert ran.code == 2
+    assert "no folder" in ran.err
+    assert len(world.server.requests) == n_asked
+
+
+@pytest.mark.slow
 def test_both_sides_are_kept_as_runs_and_a_run_can_be_the_baseline(world):
     first = world.gate("adapter:support@1", "adapter:support@2", "--all", "--json").json["report"]
     n_asked = len(world.server.requests)
