@@ -98,7 +98,7 @@ class KnowledgeSpec(Part):
 class LanguageWatch(_Watch):
     """Questions, answers and the knowledge base, out of the request log."""
 
-    kind: Literal["language"]
+    kind: Literal["language"] = "language"
     tenant: str = ""
     """Only this tenant's requests."""
     collection: str = ""
@@ -140,7 +140,7 @@ class TableWindow(Part):
 class TabularWatch(_Watch):
     """One table, its predictions and their performance."""
 
-    kind: Literal["tabular"]
+    kind: Literal["tabular"] = "tabular"
     table: str
     """The spec of the table: a shipped one's name (assay data list) or a path."""
     reference: Slice = Slice()
