@@ -98,8 +98,8 @@ class TabularKServeModel(kserve.Model):
 
 def _tensor(given: InferInput) -> dict[str, Any]:
     """As it stands in JSON: binary tensors and gRPC's come as bytes or arrays."""
-    data = given.data
-    if not isinstance(data, list):
+    data = list(given.data or ())
+    if not data:
         data = given.as_numpy().reshape(-1).tolist()
     return {"name": given.name, "datatype": given.datatype, "shape": list(given.shape), "data": data}
 

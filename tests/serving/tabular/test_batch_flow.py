@@ -1,0 +1,67 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from data.errors import InvalidInput, NotFound
+from tests.running_server import clean_environment
+from tests.serving.tabular.stores import put_model, request_rows
+
+pytestmark = pytest.mark.slow
+
+
+def run_flow(home: Path, *args: str) -> subprocess.CompletedProcess:
+    """In a process of its own, with Prefect's files below `home` and its server in that process."""
+    prefect = {
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    command = [sys.executable, "-m", "serving.tabular.batch_flow", *args]
+    environment = clean_environment(**prefect)
+    return subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=280)
+
+
+def reports(done: subprocess.CompletedProcess) -> list[dict]:
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def test_the_flow_scores_partitions_once_and_one_broken_partition_stops_no_other(tmp_path):
+    store = put_model(tmp_path / "models")
+    sources = tmp_path / "in"
+    sources.mkdir()
+    rows = request_rows(30)
+    pd.DataFrame(rows).to_parquet(sources / "a.parquet")
+    pd.DataFrame([rows[0] | {"purpose": "boat"}]).to_parquet(sources / "b.parquet")
+    args = (str(store.folder("loans", "1")), str(sources), str(tmp_path / "out"))
+
+    broken = run_flow(tmp_path, *args)
+    assert broken.returncode != 0
+    assert "'boat' is not one of car, house, other" in broken.stderr
+    scored = pd.read_parquet(tmp_path / "out" / "a.parquet")
+    assert scored["score"].tolist() == store.predictor("loans").model.scores(rows).tolist()
+    assert not (tmp_path / "out" / "b.parquet").exists()
+
+    pd.DataFrame(rows[:1]).to_parquet(sources / "b.parquet")
+    mended = run_flow(tmp_path, *args)
+    assert mended.returncode == 0, mended.stderr[-3000:]
+    assert [(one["n_scored"], one["is_cached"]) for one in reports(mended)] == [(30, True), (1, False)]
+
+
+def test_partitions_are_files_and_folders_and_never_written_to_one_result(tmp_path):
+    from serving.tabular.batch_flow import partitions
+
+    for name in ("in/b.csv", "in/a.parquet", "in/notes.txt", "more/a.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = partitions([str(tmp_path / "in")])
+    assert [one.name for one in found] == ["a.parquet", "b.csv"]
+    with pytest.raises(InvalidInput, match=r"a\.parquet"):
+        partitions([str(tmp_path / "in"), str(tmp_path / "more" / "a.csv")])
+    with pytest.raises(NotFound):
+        partitions([str(tmp_path / "nothing")])
