@@ -168,6 +168,17 @@ class RunHistory:
         found = self._all(asked)
         return found[0].run_id if found else None
 
+    def recent(self, suite: str, limit: int) -> list[tuple[RunLine, dict[str, MetricSummary]]]:
+        """The newest runs that are no side of a gate, newest first, each with its means over all samples: two reads."""
+        d, m = eval_digests.c, eval_metrics.c
+        asked = _listed().where(d.suite == suite, d.ref == "").order_by(d.created_at.desc()).limit(limit)
+        lines = [_line(row) for row in self._all(asked)]
+        found: dict[str, dict[str, MetricSummary]] = {line.id: {} for line in lines}
+        measured = select(eval_metrics).where(m.run_id.in_(list(found)), m.slice == EVERYTHING).order_by(m.place)
+        for row in self._all(measured):
+            found[row.run_id][row.metric] = _summary(row)
+        return [(line, found[line.id]) for line in lines]
+
     def metric_names(self, suite: str) -> list[str]:
         """In the suite's order, as its newest run has them."""
         newest = self.newest(suite)

@@ -15,7 +15,11 @@ from app.web.dashboard.table import Column, Row, Table, interval
 from app.web.dashboard.view import View, address
 
 if TYPE_CHECKING:
-    from evals.digest_store import SuiteLine
+    from evals.digest_store import RunLine, SuiteLine
+    from evals.summary import MetricSummary
+
+    Recent = list[tuple[RunLine, dict[str, MetricSummary]]]
+    """A suite's newest runs with their means, newest first."""
 
 SEVERITY = ("bad", "warn", "info")
 LOOKED_AT = 30
@@ -47,11 +51,12 @@ class Finding:
 def overview(sources: Sources) -> View:
     now = datetime.now(UTC)
     suites = sorted(sources.runs.suites(), key=lambda s: s.newest, reverse=True)[:MOST_SUITES]
+    recent = {suite.name: sources.runs.recent(suite.name, LOOKED_AT) for suite in suites}
     watches = sources.drift.watches()
     findings = [
         *_alarms(sources),
         *_watches(sources, watches, now),
-        *(one for suite in suites for one in _suite(sources, suite)),
+        *(one for suite in suites for one in _suite(suite, recent[suite.name])),
         *_gates(sources, now),
         *_rollouts(sources, now),
     ]
@@ -61,7 +66,7 @@ def overview(sources: Sources) -> View:
     told, tone = ("Nothing is measured yet", "muted") if is_empty else HEADLINES[worst]
     tables = (
         _findings_table(findings),
-        _suites_table(sources, suites),
+        _suites_table(suites, recent),
         _watches_table(sources, watches),
         _verdicts_table(sources),
     )
@@ -92,32 +97,29 @@ def _watches(sources: Sources, watches: list[str], now: datetime) -> Iterator[Fi
             yield Finding("warn", "No check of drift since", newest.window_end, bad, link, f"drift in {watch}")
 
 
-def _suite(sources: Sources, suite: "SuiteLine") -> Iterator[Finding]:
+def _suite(suite: "SuiteLine", recent: "Recent") -> Iterator[Finding]:
     from evals.decline import declined
+    from evals.digest_store import TrendPoint
 
-    run = sources.runs.newest(suite.name)
-    if run is None:
+    if not recent:
         return
-    line = sources.runs.line(run)
+    line, means = recent[0]
+    link, where = f"/dashboard/runs/{line.id}", f"suite {suite.name}"
     if line.status == "failed":
-        yield Finding(
-            "bad",
-            "Every sample failed",
-            line.created_at,
-            f"{line.n_failed} of {line.n_rows}",
-            f"/dashboard/runs/{run}",
-            f"suite {suite.name}",
-        )
+        yield Finding("bad", "Every sample failed", line.created_at, f"{line.n_failed} of {line.n_rows}", link, where)
     elif line.n_rows and line.n_failed / line.n_rows > ERRORS_SHOWN:
-        bad = f"{line.n_failed} of {line.n_rows} samples"
-        yield Finding("warn", "Samples fail", line.created_at, bad, f"/dashboard/runs/{run}", f"suite {suite.name}")
-    for one in sources.runs.metrics(run):
-        lost = declined(one.metric, sources.runs.trend(suite.name, one.metric, limit=LOOKED_AT))
+        yield Finding("warn", "Samples fail", line.created_at, f"{line.n_failed} of {line.n_rows}", link, where)
+    for metric, mean in means.items():
+        series = [
+            TrendPoint(r.id, r.created_at, r.target, r.ref, m[metric]) for r, m in reversed(recent) if metric in m
+        ]
+        lost = declined(metric, series)
         if lost is not None:
             before, after = lost.before, lost.after
-            bad = f"{before.summary.mean:.3g} → {after.summary.mean:.3g}{f' {one.summary.unit}' if one.summary.unit else ''}"
-            link = address("/dashboard/compare", {"a": before.run_id, "b": after.run_id, "metric": one.metric})
-            yield Finding("bad", f"{one.metric} is worse than it was", lost.since, bad, link, f"suite {suite.name}")
+            unit = f" {mean.unit}" if mean.unit else ""
+            bad = f"{before.summary.mean:.3g} → {after.summary.mean:.3g}{unit}"
+            link = address("/dashboard/compare", {"a": before.run_id, "b": after.run_id, "metric": metric})
+            yield Finding("bad", f"{metric} is worse than it was", lost.since, bad, link, where)
 
 
 def _gates(sources: Sources, now: datetime) -> Iterator[Finding]:
@@ -162,13 +164,7 @@ def _findings_table(findings: list[Finding]) -> Table:
     return Table("findings", "What is wrong", columns, rows)
 
 
-def _suites_table(sources: Sources, suites: "list[SuiteLine]") -> Table:
-    rows = []
-    for suite in suites:
-        run = sources.runs.newest(suite.name)
-        line = sources.runs.line(run) if run else None
-        first = next(iter(sources.runs.metrics(run)), None) if run else None
-        rows.append(_suite_row(suite, line, first))
+def _suites_table(suites: "list[SuiteLine]", recent: "dict[str, Recent]") -> Table:
     columns = (
         Column("suite", "Suite", is_heading=True),
         Column("at", "Newest run", "time"),
@@ -178,20 +174,24 @@ def _suites_table(sources: Sources, suites: "list[SuiteLine]") -> Table:
         Column("n_failed", "Failed", "figure"),
         Column("n_runs", "Runs", "figure"),
     )
-    return Table("suites", "Suites", columns, tuple(rows), empty="No run yet.")
+    rows = tuple(_suite_row(suite, recent[suite.name]) for suite in suites)
+    return Table("suites", "Suites", columns, rows, empty="No run yet.")
 
 
-def _suite_row(suite: "SuiteLine", line, first) -> Row:
+def _suite_row(suite: "SuiteLine", recent: "Recent") -> Row:
+    line, means = recent[0] if recent else (None, {})
+    metric, mean = next(iter(means.items()), ("", None))
+    status = line.status if line else "running"
     return {
         "suite": suite.name,
         "at": line.created_at if line else suite.newest,
-        "status": line.status if line else "running",
-        "metric": first.metric if first else "",
-        **measured(first.summary if first else None),
+        "status": status,
+        "metric": metric,
+        **measured(mean),
         "n_failed": line.n_failed if line else 0,
         "n_runs": suite.n_runs,
         "_links": {"suite": address("/dashboard/runs", {"suite": suite.name})},
-        "_tones": {"status": RUN_TONES.get(line.status if line else "running", "muted")},
+        "_tones": {"status": RUN_TONES.get(status, "muted")},
     }
 
 

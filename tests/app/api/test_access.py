@@ -30,7 +30,7 @@ def bearer(token: str) -> dict[str, str]:
 
 def test_without_any_key_this_machine_is_served_with_every_right(client):
     assert client.post("/v1/search", json=SEARCH).status_code == 200
-    assert client.get("/v1/session").json()["scopes"] == ["admin", "read", "write"]
+    assert client.get("/v1/session").json()["scopes"] == ["admin", "analyst", "read", "write"]
 
 
 @pytest.mark.parametrize("address", ["10.0.0.5", "192.168.1.9", "2001:db8::1"])
