@@ -168,16 +168,26 @@ class RunHistory:
         found = self._all(asked)
         return found[0].run_id if found else None
 
-    def recent(self, suite: str, limit: int) -> list[tuple[RunLine, dict[str, MetricSummary]]]:
-        """The newest runs that are no side of a gate, newest first, each with its means over all samples: two reads."""
-        d, m = eval_digests.c, eval_metrics.c
-        asked = _listed().where(d.suite == suite, d.ref == "").order_by(d.created_at.desc()).limit(limit)
-        lines = [_line(row) for row in self._all(asked)]
-        found: dict[str, dict[str, MetricSummary]] = {line.id: {} for line in lines}
-        measured = select(eval_metrics).where(m.run_id.in_(list(found)), m.slice == EVERYTHING).order_by(m.place)
-        for row in self._all(measured):
-            found[row.run_id][row.metric] = _summary(row)
-        return [(line, found[line.id]) for line in lines]
+    def recent(self, suites: Sequence[str], limit: int) -> "dict[str, list[tuple[RunLine, dict[str, MetricSummary]]]]":
+        """By suite the newest runs that are no side of a gate, newest first, each with its means over all samples."""
+        d = eval_digests.c
+        place = func.row_number().over(partition_by=d.suite, order_by=d.created_at.desc()).label("place")
+        ranked = select(d.run_id, place).where(d.suite.in_(suites), d.ref == "").subquery()
+        newest = select(ranked.c.run_id).where(ranked.c.place <= limit)
+        lines = [_line(row) for row in self._all(_listed().where(eval_runs.c.id.in_(newest)))]
+        means: dict[str, dict[str, MetricSummary]] = {line.id: {} for line in lines}
+        m, ids = eval_metrics.c, list(means)
+        columns = (m.run_id, m.metric, *(m[name] for name in MEASURED))
+        for start in range(0, len(ids), IN_ONE_QUERY):
+            part = m.run_id.in_(ids[start : start + IN_ONE_QUERY])
+            for run, metric, *numbers in self._all(
+                select(*columns).where(part, m.slice == EVERYTHING).order_by(m.place)
+            ):
+                means[run][metric] = MetricSummary.model_construct(**dict(zip(MEASURED, numbers, strict=True)))
+        found: dict[str, list[tuple[RunLine, dict[str, MetricSummary]]]] = {name: [] for name in suites}
+        for line in sorted(lines, key=lambda one: one.created_at, reverse=True):
+            found[line.suite].append((line, means[line.id]))
+        return found
 
     def metric_names(self, suite: str) -> list[str]:
         """In the suite's order, as its newest run has them."""

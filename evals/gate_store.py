@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +28,9 @@ class GateLine:
 class GateQuery:
     suite: str = ""
     conclusion: str = ""
+
+
+LINE = tuple(field.name for field in fields(GateLine))
 
 
 class GateHistory:
@@ -61,9 +64,16 @@ class GateHistory:
     def lines(self, query: GateQuery, limit: int, offset: int = 0) -> list[GateLine]:
         """Newest first."""
         c = gate_reports.c
-        asked = _chosen(select(c.id, c.suite, c.conclusion, c.baseline, c.candidate, c.created_at), query)
-        rows = self._all(asked.order_by(c.created_at.desc()).limit(limit).offset(offset))
-        return [GateLine(*row[:-1], created_at=_utc(row.created_at)) for row in rows]
+        asked = _chosen(select(*(c[name] for name in LINE)), query)
+        return [_line(row) for row in self._all(asked.order_by(c.created_at.desc()).limit(limit).offset(offset))]
+
+    def newest(self) -> list[GateLine]:
+        """The newest of each suite."""
+        c = gate_reports.c
+        place = func.row_number().over(partition_by=c.suite, order_by=c.created_at.desc()).label("place")
+        ranked = select(*(c[name] for name in LINE), place).subquery()
+        rows = self._all(select(*(ranked.c[name] for name in LINE)).where(ranked.c.place == 1).order_by(ranked.c.suite))
+        return [_line(row) for row in rows]
 
     def n(self, query: GateQuery) -> int:
         return self._all(_chosen(select(func.count()).select_from(gate_reports), query))[0][0]
@@ -74,6 +84,10 @@ class GateHistory:
     def _all(self, asked: Select) -> Sequence[Any]:
         with self._database.read() as connection:
             return connection.execute(asked).all()
+
+
+def _line(row: Any) -> GateLine:
+    return GateLine(*row[:-1], created_at=_utc(row.created_at))
 
 
 def _chosen(asked: Select, query: GateQuery) -> Select:

@@ -51,7 +51,7 @@ class Finding:
 def overview(sources: Sources) -> View:
     now = datetime.now(UTC)
     suites = sorted(sources.runs.suites(), key=lambda s: s.newest, reverse=True)[:MOST_SUITES]
-    recent = {suite.name: sources.runs.recent(suite.name, LOOKED_AT) for suite in suites}
+    recent = sources.runs.recent([suite.name for suite in suites], LOOKED_AT)
     watches = sources.drift.watches()
     findings = [
         *_alarms(sources),
@@ -123,15 +123,12 @@ def _suite(suite: "SuiteLine", recent: "Recent") -> Iterator[Finding]:
 
 
 def _gates(sources: Sources, now: datetime) -> Iterator[Finding]:
-    from evals.gate_store import GateQuery
-
-    for suite in sources.gates.suites()[:MOST_SUITES]:
-        for line in sources.gates.lines(GateQuery(suite), 1):
-            if line.conclusion != "pass" and now - line.created_at <= RECENT:
-                said = {"fail": "was refused by the gate", "inconclusive": "is not proven by the gate"}
-                what = f"{line.candidate} {said.get(line.conclusion, 'could not be judged by the gate')}"
-                tone = "warn" if line.conclusion in ("fail", "infrastructure") else "info"
-                yield Finding(tone, what, line.created_at, "", f"/dashboard/gates/{line.id}", f"suite {suite}")
+    said = {"fail": "was refused by the gate", "inconclusive": "is not proven by the gate"}
+    for line in sources.gates.newest():
+        if line.conclusion != "pass" and now - line.created_at <= RECENT:
+            what = f"{line.candidate} {said.get(line.conclusion, 'could not be judged by the gate')}"
+            tone = "warn" if line.conclusion in ("fail", "infrastructure") else "info"
+            yield Finding(tone, what, line.created_at, "", f"/dashboard/gates/{line.id}", f"suite {line.suite}")
 
 
 def _rollouts(sources: Sources, now: datetime) -> Iterator[Finding]:
