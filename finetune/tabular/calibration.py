@@ -29,21 +29,20 @@ def _platt(raw: np.ndarray, labels: np.ndarray) -> Calibration:
 
 
 def _isotonic(raw: np.ndarray, labels: np.ndarray) -> Calibration:
-    """Straight lines between the centres of the blocks; the outermost blocks run on to 0 and 1 with half a row's doubt."""
+    """Straight lines between the centres of the blocks, and on to half the doubt at 0 and 1: order survives at the ends too."""
     steps = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(raw, labels)
-    level = steps.predict(raw)
-    values, block, sizes = np.unique(level, return_inverse=True, return_counts=True)
+    values, block, sizes = np.unique(steps.predict(raw), return_inverse=True, return_counts=True)
     centres = np.bincount(block, raw) / sizes
-    at = [0.0, *centres.tolist(), 1.0]
-    low, high = min(0.5 / sizes[0], float(values[0])), max(1 - 0.5 / sizes[-1], float(values[-1]))
-    probability = [low, *np.clip(values, 0.5 / sizes, 1 - 0.5 / sizes).tolist(), high]
-    return IsotonicCalibration(**_rising(at, probability))
+    sure = np.clip(values, 0.5 / sizes, 1 - 0.5 / sizes)  # no block is surer than half a row of doubt
+    return IsotonicCalibration(
+        **_rising([0.0, *centres.tolist(), 1.0], [sure[0] / 2, *sure.tolist(), 1 - (1 - sure[-1]) / 2])
+    )
 
 
 def _rising(at: list[float], probability: list[float]) -> dict[str, tuple[float, ...]]:
-    kept_at, kept = [at[0]], [probability[0]]
+    kept_at, kept = [at[0]], [float(probability[0])]
     for place, value in zip(at[1:], probability[1:], strict=True):
         if place > kept_at[-1]:
             kept_at.append(place)
-            kept.append(max(value, kept[-1]))
+            kept.append(max(float(value), kept[-1]))
     return {"at": tuple(kept_at), "probability": tuple(kept)}

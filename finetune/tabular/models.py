@@ -6,6 +6,7 @@ fitted.estimator.raw_scores(matrix)
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,41 @@ FIXED = {
     "xgboost": ("objective", "eval_metric", "seed", "nthread", "num_class", "booster", "device"),
 }
 """Parameters that the run sets itself."""
+XGBOOST_KNOWS = frozenset(
+    [
+        "eta",
+        "learning_rate",
+        "gamma",
+        "min_split_loss",
+        "max_depth",
+        "min_child_weight",
+        "max_delta_step",
+        "subsample",
+        "sampling_method",
+        "colsample_bytree",
+        "colsample_bylevel",
+        "colsample_bynode",
+        "lambda",
+        "reg_lambda",
+        "alpha",
+        "reg_alpha",
+        "tree_method",
+        "scale_pos_weight",
+        "grow_policy",
+        "max_leaves",
+        "max_bin",
+        "num_parallel_tree",
+        "monotone_constraints",
+        "interaction_constraints",
+        "max_cat_to_onehot",
+        "max_cat_threshold",
+        "base_score",
+        "updater",
+        "refresh_leaf",
+        "process_type",
+    ]
+)
+"""xgboost itself only warns of others."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +135,14 @@ def fit(
 def _boosted(
     model: ModelConfig, params: dict[str, Any], part: Part, settings: Settings, scored: Part | None, n_rounds: int
 ) -> Fitted:
-    fixed = {"objective": "binary:logistic", "eval_metric": "logloss", "verbosity": 1, "validate_parameters": True}
+    if unknown := [name for name in params if name not in XGBOOST_KNOWS]:
+        near = get_close_matches(unknown[0], XGBOOST_KNOWS, n=1)
+        raise InvalidInput(
+            f"xgboost refuses the parameter {unknown[0]!r}: it has none of that name.",
+            field="params",
+            next_step=f"Write {near[0]}." if near else "Remove it.",
+        )
+    fixed = {"objective": "binary:logistic", "eval_metric": "logloss", "verbosity": 1}
     fixed |= {"seed": settings.seed, "nthread": settings.threads, "tree_method": "hist"}
     seen: dict[str, Any] = {}
     watched = [(_matrix(part), "fitted")] + ([(_matrix(scored), "scored")] if scored else [])

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import optuna
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import TPESampler
-from optuna.storages import RDBStorage, RetryFailedTrialCallback
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from data.errors import InfrastructureError, InvalidInput
@@ -47,7 +48,6 @@ SPACES: dict[str, Space] = {
 }
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 STARTUP_TRIALS = 8
-HEARTBEAT_S = 30
 
 
 @dataclass(frozen=True)
@@ -89,30 +89,59 @@ def search(task: Task, config: SearchConfig, default_storage: str, log: Callable
     space: Space = config.space.get(task.model.kind) or SPACES[task.model.kind]
     url, name = config.storage or default_storage, config.study or study_name(task, space)
     storage = _storage(url)
-    begun = monotonic()
-
-    def one_trial() -> bool:
-        """Whether one was left to run."""
-        study = _study(name, storage, config)
-        n_done = len(study.get_trials(deepcopy=False, states=FINISHED))
-        late = config.timeout_s is not None and monotonic() - begun > config.timeout_s
-        if n_done >= config.trials or (late and n_done):
-            return False
-        study.sampler = _sampler(config, n_done)
-        study.optimize(lambda trial: _objective(trial, task, space, log), n_trials=1, catch=())
-        return True
-
-    def work() -> None:
-        while one_trial():
-            pass
-
     study = _study(name, storage, config)
     if not study.get_trials(deepcopy=False):
         study.enqueue_trial(_within(full_params(task.model, {}), space))
+    asking = _Asking(study, config)
+
+    def work() -> None:
+        while (trial := asking.next()) is not None:
+            _run(study, trial, lambda one: _objective(one, task, space, log))
+
     with ThreadPoolExecutor(config.workers) as pool:
         for future in [pool.submit(work) for _ in range(config.workers)]:
             future.result()
     return _result(study, task)
+
+
+class _Asking:
+    """Hands out trials one after another, each from a sampler seeded by its place.
+
+    Trials that were running when we came count for nothing: they are of a process that was killed, or of one beside us that
+    will tell them itself.
+    """
+
+    def __init__(self, study: optuna.Study, config: SearchConfig) -> None:
+        self._study, self._config = study, config
+        self._foreign = {trial.number for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))}
+        self._begun = monotonic()
+        self._lock = Lock()
+
+    def next(self) -> Trial | None:
+        """None where enough were handed out, or time is up."""
+        with self._lock:
+            trials = self._study.get_trials(deepcopy=False)
+            n_running = sum(t.state == TrialState.RUNNING and t.number not in self._foreign for t in trials)
+            place = n_running + sum(trial.state in FINISHED for trial in trials)
+            timeout_s = self._config.timeout_s
+            is_late = timeout_s is not None and monotonic() - self._begun > timeout_s
+            if place >= self._config.trials or (is_late and place):
+                return None
+            self._study.sampler = _sampler(self._config, place)
+            return self._study.ask()
+
+
+def _run(study: optuna.Study, trial: Trial, objective: Callable[[Trial], float]) -> None:
+    """Two processes that begin together may be handed the same first trial: who is second tells nothing."""
+    try:
+        value = objective(trial)
+    except optuna.TrialPruned:
+        study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
+    except BaseException:
+        study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+        raise
+    else:
+        study.tell(trial, value, skip_if_finished=True)
 
 
 def study_name(task: Task, space: Space) -> str:
@@ -135,13 +164,7 @@ def _storage(url: str) -> RDBStorage:
     if is_sqlite:
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     try:
-        return RDBStorage(
-            url,
-            engine_kwargs={"connect_args": {"timeout": 60}} if is_sqlite else {},
-            heartbeat_interval=HEARTBEAT_S,
-            grace_period=4 * HEARTBEAT_S,
-            failed_trial_callback=RetryFailedTrialCallback(max_retry=1),
-        )
+        return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}} if is_sqlite else {})
     except Exception as error:  # SQLAlchemy's and the driver's own, whichever database it is
         raise InfrastructureError(
             f"Optuna's storage does not open: {str(error).splitlines()[0]}",
