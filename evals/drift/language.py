@@ -211,6 +211,11 @@ class LanguageBaseline:
         self._after += len(window)
         return out
 
+    def reset_streams(self) -> None:
+        """Forget all that the detectors have seen since the reference."""
+        self._after = 0
+        self.__dict__.pop("_detectors", None)
+
     def _followed(self, name: Stream, here: Columns, at: datetime) -> MonitorValue:
         detector = self._detectors[name]
         most, detail = 0.0, {}
