@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, Select, String, cast, delete, distinct, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, String, cast, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from data.database import Database
@@ -147,7 +147,7 @@ class RunHistory:
     def slices(self, run_id: str) -> list[str]:
         """In order, as `field=value`."""
         c = eval_metrics.c
-        asked = select(distinct(c.slice)).where(c.run_id == run_id, c.slice != EVERYTHING)
+        asked = select(c.slice).distinct().where(c.run_id == run_id, c.slice != EVERYTHING)
         return sorted(name for (name,) in self._all(asked))
 
     def before(self, run_id: str) -> str | None:

@@ -3,11 +3,14 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from app.api.service import Product
 from app.assay import Assay, Placement, Stores
+from app.dashboard import build_dashboard
 from app.encoders import Encoders
 from app.keys import KeyStore
 from app.settings import Settings
@@ -20,6 +23,7 @@ from retrieval.ingest import Ingester
 from retrieval.keeper import Keeper
 from serving.local.reader import ReaderConfig
 from tests.app.api.conftest import _quiet, assay, client, local_client, product, serve  # noqa: F401
+from tests.app.api.fake_assay import fake_product
 from tests.databases import new_database
 
 LEAVE = """# Parental leave
@@ -69,6 +73,29 @@ def real_product(tmp_path) -> Iterator[Product]:
     real.start()
     yield Product(assay=real, keys=KeyStore(database), embedder=lambda: real.embedder.id)
     real.close()
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory) -> Path:
+    """A folder with a database in which everything that the dashboard shows has happened; made once, to be copied."""
+    from tests.app.web.watched import fill
+
+    home = tmp_path_factory.mktemp("watched")
+    database = new_database(home / "keys.db")
+    fill(database, home / "var")
+    database.close()
+    return home
+
+
+@pytest.fixture(scope="module")
+def watched(filled, tmp_path_factory) -> Iterator[Product]:
+    """A product with a dashboard over a copy of `filled`: a module's tests share it and change nothing but keys."""
+    home = tmp_path_factory.mktemp("dashboard")
+    shutil.copytree(filled, home, dirs_exist_ok=True)
+    made = fake_product(home)
+    database = made.keys._database
+    yield replace(made, dashboard=build_dashboard(Settings(home=home), database))
+    database.close()
 
 
 @pytest.fixture

@@ -142,14 +142,16 @@ def _row(run_id: str, sample: Sample, rng: random.Random, lost: bool = False):
 
 
 def fill_gates(database: Database, now: datetime) -> list[str]:
-    """Three verdicts: pass, fail, pass."""
-    rng, kept = random.Random(1), []
-    for n, loss in enumerate((0.0, 0.3, 0.0)):
-        before = [{"quality": min(1.0, rng.gauss(0.8, 0.1))} for _ in range(120)]
+    """Three verdicts: pass, fail, pass, a week from each other; the newest is two days old."""
+    rng, reports = random.Random(1), []
+    for n_samples, loss in ((120, 0.0), (30, 0.4)):
+        before = [{"quality": min(1.0, rng.gauss(0.8, 0.1))} for _ in range(n_samples)]
         after = [{"quality": max(0.0, one["quality"] - loss + rng.gauss(0, 0.02))} for one in before]
-        report = run_gate(plan_of(before, after)).model_copy(update={"created_at": now - timedelta(days=16 - 7 * n)})
-        kept.append(GateHistory(database).keep(report))
-    return kept
+        reports.append(run_gate(plan_of(before, after)))
+    history = GateHistory(database)
+    times = [now - timedelta(days=16 - 7 * n) for n in range(3)]
+    dated = [one.model_copy(update={"created_at": at}) for one, at in zip((*reports, reports[0]), times, strict=True)]
+    return [history.keep(one) for one in dated]
 
 
 def fill_rollouts(database: Database) -> None:
