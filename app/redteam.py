@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from app.eval_stores import filled_store
 from app.eval_targets import rag_target
-from app.screening import injected, screen_hits
+from app.screening import ordering, screen_hits
 from app.settings import Settings
 from app.store_copy import copy_collection
 from data.errors import NotFound
@@ -181,7 +181,7 @@ class Campaign:
         parts = self._copy.rag.parts
         _, withheld = screen_hits(seen.hits, parts.screening, parts.guard)
         told = "\n".join(text for _, text in parts.prompt().render(fence="", sources="", question=""))
-        flagged = bool(injected(probe.question))
+        flagged = bool(ordering(probe.question, parts.screening, parts.guard))
         return judge(probe, Seen(seen, withheld, planted, told, flagged))
 
     def _asked(self, principal: Principal, probe: Probe, targets: dict[Principal, Target]) -> Observation:

@@ -61,7 +61,7 @@ def screen_question(question: str, config: ScreeningConfig, guard: Guard = NO_GU
             field="question",
             next_step="Shorten it.",
         )
-    if config.injection == "refuse" and (reason := injected(question) or _trained(question, config, guard)):
+    if config.injection == "refuse" and (reason := ordering(question, config, guard)):
         raise InvalidInput(
             f"The question was refused: it {reason}.", field="question", next_step="Ask about the documents."
         )
@@ -100,6 +100,11 @@ def is_toxic(text: str, config: ScreeningConfig, guard: Guard) -> bool:
 def injected(text: str) -> str:
     """Why `text` looks like an order to the model; empty when it does not."""
     return _reason(text, "orders")
+
+
+def ordering(question: str, config: ScreeningConfig, guard: Guard = NO_GUARD) -> str:
+    """Why rules or guard hold a question for an order to the model; empty when neither does."""
+    return injected(question) or _trained(question, config, guard)
 
 
 def _orders(hit: Hit) -> list[Withheld]:

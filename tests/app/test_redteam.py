@@ -1,5 +1,6 @@
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from langchain_core.callbacks import CallbackManagerForLLMRun
@@ -7,6 +8,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+from app.guards import Guard
 from app.redteam import Campaign
 from app.screening import ScreeningConfig
 from app.settings import Settings
@@ -94,6 +96,19 @@ def test_with_the_guard_the_same_model_obeys_less(attacked):
     with_model(assay, Gullible())
     _, reports = run(campaign, "visible_order")
     assert reports["visible_order"].n_success < len(reports["visible_order"].valid)
+
+
+def test_the_products_trained_guard_reads_chunks_and_questions_as_the_rules_do(attacked):
+    """It knows the code word, so it blanks every planted order; a jailbreak that it flagged is the generator's fault."""
+    assay, campaign = attacked()
+    with_model(assay, Gullible())
+    guard = Guard(injection=lambda texts: [float("PELICAN" in text) for text in texts])
+    assay.rag = type(assay.rag)(replace(assay.rag.parts, guard=guard))
+    _, reports = run(campaign, "visible_order", "jailbreak")
+    assert reports["visible_order"].n_success == 0
+    assert len(reports["visible_order"].valid) > 0
+    assert reports["jailbreak"].stages == {"generator": reports["jailbreak"].n_success}
+    assert reports["jailbreak"].n_success > 0
 
 
 def test_what_was_planted_is_gone_afterwards(attacked):
