@@ -9,11 +9,11 @@ import json
 import logging
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import mlflow.pyfunc
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -26,6 +26,10 @@ from data.tabular.model import TabularModel
 from finetune.tabular.config import TrackingConfig
 from finetune.tabular.provenance import ROOT, requirements
 from finetune.tabular.train import Trained
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # mlflow warns of its own type hints
+    import mlflow.pyfunc
 
 LONGEST_PARAMETER = 500
 MOST_METRICS = 1000
