@@ -9,6 +9,8 @@ again on the same plan finds its result, or goes on where it stopped. Importing 
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -16,11 +18,13 @@ from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from data.errors import AssayError, InvalidInput, NotFound
 from data.tabular.model_files import load_model
 from serving.tabular.batch import BatchConfig, score_partition
 from serving.tabular.predictor import Predictor
+from serving.tabular.prefect_server import local_api
 
 FORMS = (".parquet", ".csv", ".gz")
 
@@ -93,8 +97,19 @@ def main() -> None:
     parser.add_argument("--digest", default="", help="refuse any other model than this one")
     parser.add_argument("--settings", type=json.loads, default={}, help="fields of BatchConfig, as JSON")
     given = parser.parse_args()
-    for report in score_files(given.folder, given.sources, given.results, given.settings, given.digest):
-        print(json.dumps(report))
+    with _api():
+        for report in score_files(given.folder, given.sources, given.results, given.settings, given.digest):
+            print(json.dumps(report))
+
+
+@contextmanager
+def _api() -> Iterator[None]:
+    """The server of PREFECT_API_URL, or one that lives as long as the run."""
+    if PREFECT_API_URL.value():
+        yield
+        return
+    with local_api() as url, temporary_settings({PREFECT_API_URL: url}):
+        yield
 
 
 if __name__ == "__main__":
