@@ -28,10 +28,9 @@ def opened_model(wanted: str, settings: "Settings") -> "TabularModel":
         raise MissingExtra(error.name or "pandas", extra="tabular") from error
     if "/" in wanted or Path(wanted).is_dir():
         return load_model(Path(wanted))
-    from serving.tabular.model_store import ModelStore
+    from app.tabular import model_folder
 
-    name, _, version = wanted.partition("@")
-    return ModelStore(settings.tabular_models).predictor(name, version).model
+    return load_model(model_folder(settings, wanted))
 
 
 def labelled_rows(model: "TabularModel", rows: Path | None = None) -> "pd.DataFrame":

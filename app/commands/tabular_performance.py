@@ -112,7 +112,7 @@ class _Watch:
             "rows": len(period.frame),
             "labelled": int(period.has_label.sum()),
             "estimated": {name: as_list(one) for name, one in expected.metrics.items()},
-            "recalibrated": expected.is_recalibrated,
+            "calibration": expected.calibration,
             "below_margin": self._below_margin(expected.metrics),
             "realised": None,
             "changes": None,

@@ -4,10 +4,11 @@ estimate(reference, scores)["roc_auc"]          # Measured: what the labels of t
 
 Confidence-based estimation: a row scored p is a positive by p and a negative by 1 - p, so the confusion matrix at every threshold is
 expected from the scores alone (Guillory et al., ICCV 2021; Białek et al., "Estimating model performance under covariate shift
-without labels", arXiv:2401.08348). Scores are first calibrated on the labelled reference where it shows that they need it.
+without labels", arXiv:2401.08348). Scores are first calibrated on the labelled reference.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -35,24 +36,64 @@ class Estimate:
     metrics: dict[str, Measured]
     n_rows: int
     n_reference: int
-    is_recalibrated: bool
+    calibration: str
+    """How scores were calibrated on the reference: beta or isotonic."""
     expected_positives: float
     assumptions: tuple[str, ...] = ASSUMPTIONS
 
 
 class Calibration:
-    """The share of positives by score, never falling (isotonic regression); or the score itself where that is right already."""
+    """P(positive | score) on the reference: beta calibration, or isotonic regression where that leaves an error that luck does not make.
 
-    def __init__(self, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> None:
-        from sklearn.isotonic import IsotonicRegression
+    Beta calibration (Kull, Silva Filho and Flach, AISTATS 2017) is a logistic regression on log s and log(1 - s); the
+    identity is among its curves. Three numbers are little to fit, so that a reference of some hundred rows will do.
+    """
 
-        edge = 0.5 / len(scores)  # no share is known to be 0 or 1
-        fitted = IsotonicRegression(y_min=edge, y_max=1 - edge, out_of_bounds="clip")
-        self._fitted = fitted.fit(scores, labels, sample_weight=weights)
+    def __init__(
+        self, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None, kind: str = ""
+    ) -> None:
+        self._beta = _logistic(_log_scores(scores), labels, weights)
+        self._isotonic: Any = None
+        self.kind = kind or "beta"
+        if not kind and weights is None:
+            fitted = Scored(labels, self(scores))
+            self.kind = "isotonic" if values_of(fitted)["calibration_error"] > calibrated_limit(fitted) else "beta"
+        if self.kind == "isotonic":
+            self._isotonic = _isotonic(scores, labels, weights)
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
         """float64 [n]: probabilities of being positive."""
-        return np.asarray(self._fitted.predict(scores), np.float64)
+        if self._isotonic is not None:
+            return np.asarray(self._isotonic.predict(scores), np.float64)
+        return 1 / (1 + np.exp(-(_log_scores(scores) @ self._beta)))
+
+
+def _log_scores(scores: np.ndarray) -> np.ndarray:
+    inside = np.clip(scores, 1e-6, 1 - 1e-6)
+    return np.column_stack([np.log(inside), -np.log1p(-inside), np.ones(len(inside))])
+
+
+def _logistic(inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Newton's method from the identity, towards which a prior worth one row pulls."""
+    identity, found = np.array([1.0, 1.0, 0.0]), np.array([1.0, 1.0, 0.0])
+    weights = np.ones(len(labels)) if weights is None else weights
+    for _ in range(25):
+        expected = 1 / (1 + np.exp(-np.clip(inputs @ found, -30, 30)))
+        slope = inputs.T @ (weights * (labels - expected)) - (found - identity)
+        curvature = (inputs * (weights * expected * (1 - expected))[:, None]).T @ inputs + np.eye(3)
+        step = np.linalg.solve(curvature, slope)
+        found = found + step / max(1.0, float(np.abs(step).max()))
+        if np.abs(step).max() < 1e-8:
+            break
+    return found
+
+
+def _isotonic(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None) -> Any:
+    from sklearn.isotonic import IsotonicRegression
+
+    edge = 0.5 / len(scores)  # no share is known to be 0 or 1
+    fitted = IsotonicRegression(y_min=edge, y_max=1 - edge, out_of_bounds="clip")
+    return fitted.fit(scores, labels, sample_weight=weights)
 
 
 def estimate(
@@ -70,21 +111,21 @@ def estimate(
     then scores are calibrated where the new rows are. Raises: InvalidInput for a reference of one class alone.
     """
     _need_both_classes(reference)
-    needs = weights is not None or values_of(reference)["calibration_error"] > calibrated_limit(reference, seed=seed)
     own = np.asarray(scores, np.float64)
-    expected = Calibration(reference.scores, reference.labels, weights)(own) if needs else own
+    calibration = Calibration(reference.scores, reference.labels, weights)
+    expected = calibration(own)
     ranking = Ranking(own, reference.threshold, reference.costs)
     values = {name: float(value[0]) for name, value in ranking.values(expected[None], 1 - expected[None]).items()}
-    drawn = _drawn(reference, ranking, own, needs, weights, n_draws, seed)
+    drawn = _drawn(reference, ranking, own, calibration.kind, weights, n_draws, seed)
     found = intervals({name: values[name] for name in ESTIMATED}, drawn, level)
-    return Estimate(found, len(own), len(reference.labels), needs, float(expected.mean()))
+    return Estimate(found, len(own), len(reference.labels), calibration.kind, float(expected.mean()))
 
 
 def _drawn(
     reference: Scored,
     ranking: Ranking,
     scores: np.ndarray,
-    needs_calibration: bool,
+    kind: str,
     weights: np.ndarray | None,
     n_draws: int,
     seed: int,
@@ -93,11 +134,9 @@ def _drawn(
     rng, n_reference = np.random.default_rng(seed), len(reference.labels)
     found: list[dict[str, np.ndarray]] = []
     for _ in range(n_draws):
-        expected = scores
-        if needs_calibration:
-            rows = rng.integers(0, n_reference, n_reference)
-            drawn_weights = None if weights is None else weights[rows]
-            expected = Calibration(reference.scores[rows], reference.labels[rows], drawn_weights)(scores)
+        rows = rng.integers(0, n_reference, n_reference)
+        own_weights = None if weights is None else weights[rows]
+        expected = Calibration(reference.scores[rows], reference.labels[rows], own_weights, kind)(scores)
         labels = (rng.random(len(scores)) < expected)[None].astype(np.float64)
         found.append(ranking.values(labels, 1 - labels))
     return {name: np.concatenate([one[name] for one in found]) for name in ESTIMATED}

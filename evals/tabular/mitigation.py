@@ -88,7 +88,9 @@ def _half(case: Case, seed: int) -> np.ndarray:
 
 def _searched(case: Case, rows: np.ndarray, goal: Goal, rule: FairnessRule) -> tuple[float, float]:
     """Every pair of a grid of quantiles, their cells by cumulated counts: [steps, steps] at once."""
-    grids, cells = zip(*(_grid(case, rows[case.privileged[rows] == group]) for group in (False, True)), strict=True)
+    grids, cells, prices = zip(
+        *(_grid(case, rows[case.privileged[rows] == group]) for group in (False, True)), strict=True
+    )
     first, second = np.meshgrid(np.arange(len(grids[0])), np.arange(len(grids[1])), indexing="ij")
     pairs = np.stack([cells[0][first], cells[1][second]], axis=-2)  # [steps, steps, 2 groups, 4 cells]
     values = measures_of(pairs)
@@ -98,11 +100,7 @@ def _searched(case: Case, rows: np.ndarray, goal: Goal, rule: FairnessRule) -> t
         low, high = _narrowed(name, rule)
         outside = np.maximum(low - values[name], values[name] - high)
         excess = np.maximum(excess, np.where(np.isfinite(values[name]), np.maximum(outside, 0.0), np.inf))
-    fp, fn = pairs[..., 1].sum(axis=-1), pairs[..., 2].sum(axis=-1)
-    costs = case.scored.costs
-    if case.favourable == "negative":  # cells count the favourable decision as positive
-        fp, fn = fn, fp
-    price = costs.false_positive * fp + costs.false_negative * fn
+    price = prices[0][first] + prices[1][second]
     best = np.lexsort((price.ravel(), np.round(excess, 9).ravel()))[0]
     i, j = np.unravel_index(best, first.shape)
     return float(grids[0][i]), float(grids[1][j])
@@ -115,17 +113,23 @@ def _narrowed(name: str, rule: FairnessRule) -> tuple[float, float]:
     return low * SLACK, high * SLACK
 
 
-def _grid(case: Case, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Thresholds [steps] between scores of one group, its present one included, and the cells [steps, 4] that they give."""
+def _grid(case: Case, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of one group: thresholds [steps] between its scores, the present one included, their cells [steps, 4] and prices [steps].
+
+    Prices are expected from the scores, as in `evals.tabular.estimated`: dear errors are rare, and pairs chosen by the few
+    there are would be chosen by luck.
+    """
     scores = case.scored.scores[rows]
     between = np.quantile(scores, np.linspace(0, 1, N_STEPS))
     grid = np.unique(np.concatenate([between, [case.scored.threshold, np.nextafter(1.0, 2.0)]]))
     decided = scores[None, :] >= grid[:, None]
+    costs = case.scored.costs
+    price = costs.false_positive * (decided @ (1 - scores)) + costs.false_negative * (~decided @ scores)
     good = np.broadcast_to(case.scored.labels[rows] == 1, decided.shape)
     if case.favourable == "negative":
         decided, good = ~decided, ~good
     kinds = (decided & good, decided & ~good, ~decided & good, ~decided & ~good)
-    return grid, np.stack([kind.sum(axis=1) for kind in kinds], axis=1).astype(np.float64)
+    return grid, np.stack([kind.sum(axis=1) for kind in kinds], axis=1).astype(np.float64), price
 
 
 def _decided_metrics(scored: Scored, decisions: np.ndarray) -> dict[str, float]:

@@ -52,8 +52,8 @@ class FairnessViolation(UsageError):
         ranked = sorted(candidates, key=lambda one: (one.excess, len(one.broken)))
         told = "\n".join(f"  {one.name}: {'; '.join(_told(pair) for pair in one.broken[:4])}" for one in ranked)
         super().__init__(
-            f"None of {len(ranked)} models is fair enough; {ranked[0].name} comes closest.\n{told}\n",
-            next_step="See what mitigation would cost: assay tabular fairness MODEL --mitigate. "
+            f"None of {len(ranked)} models is fair enough; {ranked[0].name} comes closest.\n{told}",
+            next_step="\nSee what mitigation would cost: assay tabular fairness MODEL --mitigate. "
             "Limits are --max-difference and --impact.",
         )
         self.candidates = tuple(ranked)

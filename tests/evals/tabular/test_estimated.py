@@ -3,7 +3,7 @@ import pytest
 
 from data.errors import InvalidInput
 from data.tabular.model import Costs
-from evals.tabular.estimated import ASSUMPTIONS, ESTIMATED, estimate
+from evals.tabular.estimated import ASSUMPTIONS, ESTIMATED, Calibration, estimate
 from evals.tabular.metrics import Scored, values_of
 from evals.tabular.performance import mean_absolute_error
 from tests.evals.tabular.loans import loans, score_of
@@ -15,7 +15,7 @@ def test_right_scores_tell_every_figure_before_a_label_comes():
     found = estimate(scored, score_of(window), n_draws=100, level=1.0)
     shown = values_of(Scored(window.labels, score_of(window), 0.4, Costs(1, 3)))
     assert set(found.metrics) == set(ESTIMATED)
-    assert not found.is_recalibrated
+    assert found.calibration == "beta"
     assert {name: one.value for name, one in found.metrics.items()} == pytest.approx(
         {name: shown[name] for name in ESTIMATED}, abs=0.035
     )
@@ -23,7 +23,9 @@ def test_right_scores_tell_every_figure_before_a_label_comes():
 
 
 def test_a_case_worked_by_hand():
-    scored = Scored(np.array([0, 1]), np.array([0.5, 0.5]), 0.5)
+    """The reference's scores are exactly right, so that its calibration is the identity."""
+    scores = np.repeat([0.2, 0.5, 0.8], 1000)
+    scored = Scored(np.tile(np.arange(10), 300) < np.round(scores * 10), scores, 0.5)
     found = estimate(scored, np.array([0.8, 0.2]), n_draws=5)
     assert found.metrics["accuracy"].value == pytest.approx(0.8)
     assert found.metrics["recall"].value == pytest.approx(0.8)
@@ -32,12 +34,22 @@ def test_a_case_worked_by_hand():
     assert found.metrics["roc_auc"].value == pytest.approx((0.8 * 0.8 + (0.8 * 0.2 + 0.2 * 0.8) / 2) / 1.0)
 
 
+def test_scores_that_no_smooth_curve_mends_are_calibrated_by_steps():
+    rng = np.random.default_rng(0)
+    scores = rng.random(4000)
+    steps = np.where(scores < 0.5, 0.1, 0.2) + np.where(scores > 0.95, 0.7, 0.0)
+    labels = (rng.random(4000) < steps).astype(np.int8)
+    calibration = Calibration(scores, labels)
+    assert calibration.kind == "isotonic"
+    assert calibration(np.array([0.3, 0.7, 0.97])) == pytest.approx([0.1, 0.2, 0.9], abs=0.06)
+
+
 def test_wrong_scores_are_calibrated_on_the_reference_first():
     reference, window = loans(4000, 1), loans(4000, 2)
     bent = score_of(reference) ** 3, score_of(window) ** 3
     found = estimate(Scored(reference.labels, bent[0]), bent[1], n_draws=10)
     shown = values_of(Scored(window.labels, bent[1]))
-    assert found.is_recalibrated
+    assert found.calibration == "beta"
     for name in ("roc_auc", "accuracy", "brier"):
         assert found.metrics[name].value == pytest.approx(shown[name], abs=0.02), name
 
