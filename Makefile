@@ -28,6 +28,19 @@ bench: $(VENV)/.dev
 gpu-check: $(VENV)/.dev
 	@$(BIN)/python -m app.bench.gpu
 
+# make adapter-reader (reranker, grounding, toxicity, injection): data -> training, parity, card -> what ships -> figures on rows it never
+# saw. 20 to 90 minutes on two cores; OVERRIDES=train.max_steps=20 tries it out.
+GUARDS := toxicity injection
+HELD_OUT = var/heldout/$*$(if $(filter reranker,$*),,.jsonl.gz)
+adapter-%: finetune/recipes/%_lora.yaml $(VENV)/.all
+	@$(BIN)/accelerate launch -m finetune.train $< name=$* $(OVERRIDES)
+	@$(BIN)/python -m finetune.held_out $< $(HELD_OUT) $(OVERRIDES)
+	@$(if $(filter $(GUARDS),$*),$(BIN)/python -m finetune.held_out $< var/heldout/$*_train.jsonl.gz --side train $(OVERRIDES))
+	@mkdir -p serving/local/adapters/$* && cp var/finetune/$*/adapter/* serving/local/adapters/$*/
+	@$(BIN)/assay eval $(if $(filter reranker,$*),rerank --beir $(HELD_OUT) --queries 300,$* --data $(HELD_OUT)) \
+	  $(if $(filter $(GUARDS),$*),--train var/heldout/$*_train.jsonl.gz)
+	@$(BIN)/python -m pytest -q tests/serving/local/test_shipped_heads.py
+
 chaos: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/test_chaos.py --chaos-rounds 50
 

@@ -1,23 +1,27 @@
 """python -m finetune.held_out RECIPE.yaml OUT.jsonl.gz [--side train] [key=value ...]
 
-Write the rows that a recipe holds out (or trains on), in the fields that `assay eval reader|grounding|toxicity|injection` reads: the
-split is by a hash, so these are the rows that the adapter never saw. Loads no weights.
+Write the rows that a recipe holds out (or trains on), in the fields that `assay eval reader|grounding|toxicity|injection` reads; of a
+reranker a folder OUT that `assay eval rerank` reads. The split is by a hash, so these are the rows that the adapter never saw. Loads
+no weights.
 """
 
 import argparse
 import gzip
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from data.errors import AssayError, InvalidInput
-from finetune.encoder_recipes import ClassifierRecipe, GroundingRecipe, ReaderRecipe
-from finetune.encoders import grounding_rows, reader_rows
+from finetune.encoder_recipes import ClassifierRecipe, GroundingRecipe, ReaderRecipe, RerankerRecipe
+from finetune.encoders import grounding_rows, pair_rows, reader_rows
 from finetune.encoders.built_rows import BuiltRow, Parted, parted_rows
 from finetune.encoders.label_rows import labelled_rows
 from finetune.recipe import AnyRecipe, load_recipe
+
+SIGNS = re.compile(r"\W+")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,11 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AssayError as error:
         print(f"finetune: {error}", file=sys.stderr)
         return 2
-    rows = list(published(parted.train if given.side == "train" else parted.eval))
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    rows = parted.train if given.side == "train" else parted.eval
+    if any("query" in row.fields for row in rows):
+        print(f"{write_collection(rows, [*parted.train, *parted.eval], given.out)} questions in {given.out}")
+        return 0
+    found = list(published(rows))
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_bytes(gzip.compress(text, mtime=0) if given.out.suffix == ".gz" else text)
-    print(f"{len(rows)} rows in {given.out}")
+    _write(given.out, found)
+    print(f"{len(found)} rows in {given.out}")
     return 0
 
 
@@ -48,7 +55,7 @@ def parts(recipe: AnyRecipe) -> Parted:
         if isinstance(recipe, kind):
             return build(recipe)
     raise InvalidInput(
-        f"{recipe.name} is of the kind {recipe.kind!r}; rows are written for reader, grounding and classifier.",
+        f"{recipe.name} is of the kind {recipe.kind!r}; rows are written for reader, reranker, grounding and classifier.",
         field="recipe",
     )
 
@@ -71,8 +78,33 @@ def published(rows: Sequence[BuiltRow]) -> Iterator[dict[str, Any]]:
             yield {"text": fields["text"], "label": fields["label"], "group": row.source}
 
 
+def write_collection(asked: Sequence[BuiltRow], told: Sequence[BuiltRow], folder: Path) -> int:
+    """The questions of `asked` over all texts of `told`, in BEIR layout; texts that differ in spacing and signs alone are one."""
+    ids: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    for row in told:
+        for text in (row.fields["positive"], *row.fields["negatives"]):
+            identity = ids.setdefault(SIGNS.sub("", text.casefold()), f"t{len(ids)}")
+            texts.setdefault(identity, text)
+    right: dict[str, set[str]] = {}
+    for row in asked:
+        right.setdefault(row.fields["query"], set()).add(ids[SIGNS.sub("", row.fields["positive"].casefold())])
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / "corpus.jsonl.gz", [{"_id": i, "title": "", "text": text} for i, text in texts.items()])
+    _write(folder / "queries.jsonl.gz", [{"_id": f"q{n}", "text": text} for n, text in enumerate(right)])
+    lines = [f"q{n}\t{i}\t1\n" for n, found in enumerate(right.values()) for i in sorted(found)]
+    (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(lines), "utf-8")
+    return len(right)
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    path.write_bytes(gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
+
+
 PARTS: Mapping[type, Callable[[Any], Parted]] = {
     ReaderRecipe: lambda recipe: parted_rows(recipe, reader_rows.FORMATS),
+    RerankerRecipe: lambda recipe: parted_rows(recipe, pair_rows.FORMATS),
     GroundingRecipe: lambda recipe: parted_rows(recipe, grounding_rows.FORMATS),
     ClassifierRecipe: labelled_rows,
 }

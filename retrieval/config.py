@@ -45,7 +45,7 @@ class SearchConfig(BaseModel):
     100 ms and more."""
     rerank: int = Field(50, ge=1, le=1000)
     """How many fused chunks are put in a new order."""
-    reads: int = Field(20, ge=0, le=1000)
+    reads: int = Field(16, ge=0, le=1000)
     """How many of those, the likeliest, the reranker reads."""
     fusion: FusionConfig = FusionConfig()
     """How the two lists are weighed."""

@@ -32,7 +32,7 @@ def standard(values: Floats) -> Floats:
 
 
 def _walked(scores: Floats, vectors: Vectors) -> Floats:
-    likeness = np.maximum((vectors @ vectors.T).astype(np.float64), 0.0) ** SHARPNESS
+    likeness = np.maximum(_cosines(vectors, vectors), 0.0) ** SHARPNESS
     np.fill_diagonal(likeness, 0.0)
     if len(scores) > NEIGHBOURS:
         likeness[likeness < np.sort(likeness, axis=1)[:, [-NEIGHBOURS]]] = 0.0
@@ -45,5 +45,9 @@ def _nearness(vectors: Vectors, background: Vectors) -> Floats:
     n = len(background) // NEAR_SHARE
     if not n:
         return np.zeros(len(vectors))
-    cosines = (vectors @ background.T).astype(np.float64)
-    return np.partition(cosines, -n, axis=1)[:, -n:].mean(axis=1)
+    return np.partition(_cosines(vectors, background), -n, axis=1)[:, -n:].mean(axis=1)
+
+
+def _cosines(a: Vectors, b: Vectors) -> Floats:
+    """Not by `@`: its threads wait for each other, on a busy machine for ten times as long as all of this takes."""
+    return np.einsum("ik,jk->ij", a, b).astype(np.float64)

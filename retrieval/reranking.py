@@ -38,7 +38,7 @@ class OverlapReranker:
         return [len(words & set(text.lower().split())) / max(len(words), 1) for text in texts]
 
 
-def rerank(question: str, hits: Sequence[Hit], reranker: Reranker, k: int, reads: int = 20) -> tuple[Hit, ...]:
+def rerank(question: str, hits: Sequence[Hit], reranker: Reranker, k: int, reads: int = 16) -> tuple[Hit, ...]:
     """Return the best `k` of `hits`, equal ones in their former order. The reranker reads the `reads` likeliest.
 
     Hits bring their neighbours' word as stage `neighbours`, where the search was asked for it.

@@ -52,6 +52,27 @@ def test_pairs_and_texts_keep_their_labels(tmp_path):
     assert set(held_out[0]) == {"text", "label", "group"}
 
 
+def test_a_rerankers_held_out_questions_stand_over_the_texts_of_both_sides_in_beir_layout(tmp_path):
+    rows = [{"query": f"question {i}?", "positive": f"answer {i}.", "negatives": [f"wrong {i}"]} for i in range(20)]
+    rows += [{"query": "question 1?", "positive": "answer  1 .", "negatives": [], "group": "answer 1."}]
+    recipe = recipe_file(tmp_path, "reranker", rows)
+    assert main([str(recipe), str(tmp_path / "held")]) == 0
+    assert main([str(recipe), str(tmp_path / "train"), "--side", "train"]) == 0
+    corpus, asked = lines(tmp_path / "held" / "corpus.jsonl.gz"), lines(tmp_path / "held" / "queries.jsonl.gz")
+    texts = {row["_id"]: row["text"] for row in corpus}
+    assert sorted(texts.values()) == sorted(
+        f"{kind} {i}{'.' * (kind == 'answer')}" for i in range(20) for kind in ("answer", "wrong")
+    )
+    trained = {row["text"] for row in lines(tmp_path / "train" / "queries.jsonl.gz")}
+    assert asked
+    assert not {row["text"] for row in asked} & trained
+    judged = [line.split("\t") for line in (tmp_path / "held" / "qrels.tsv").read_text().splitlines()[1:]]
+    named = {row["_id"]: row["text"] for row in asked}
+    assert {(named[q].split()[1], texts[d].split()[1]) for q, d, _ in judged} == {
+        (text.split()[1], text.split()[1].replace("?", ".")) for text in named.values()
+    }
+
+
 def test_a_kind_that_no_command_measures_is_refused(tmp_path, capsys):
     rows = [{"query": "q", "positive": "p"}]
     assert main([str(recipe_file(tmp_path, "embedder", rows)), str(tmp_path / "x.jsonl")]) == 2
