@@ -85,7 +85,7 @@ def views(size: Size, rng: random.Random) -> dict[str, Callable[[], str]]:
         "compare": lambda: of("/compare", **pair(), metric=a_metric()),
         "slices": lambda: of("/slices", suite=suite(), metric=a_metric()),
         "gates": lambda: of("/gates", suite=suite()),
-        "gate": lambda: of(f"/gates/gate_{rng.randrange(N_GATES):06d}"),
+        "gate": lambda: of(f"/gates/gate_{rng.randrange(size.of(N_GATES)):06d}"),
         "drift": lambda: of("/drift", watch=f"watch-{rng.randrange(N_WATCHES)}", days=365),
         "alarms": lambda: of("/alarms"),
         "coverage": lambda: of("/coverage"),

@@ -30,8 +30,14 @@ N_GATES, N_ALARMS, N_EVENTS, N_REQUESTS, N_POINTS = 2000, 200, 500, 200_000, 300
 
 @dataclass(frozen=True)
 class Size:
+    """`part` scales all that is not runs."""
+
     n_runs: int
     n_samples: int
+    part: float = 1.0
+
+    def of(self, n: int) -> int:
+        return max(2, round(n * self.part))
 
 
 def fill(path: Path, size: Size) -> None:
@@ -46,9 +52,9 @@ def fill(path: Path, size: Size) -> None:
     connection.execute("begin")
     _runs(connection, size, rng)
     _rows(connection, size)
-    _gates(connection, rng)
-    _drift(connection, rng)
-    _traffic(connection, rng)
+    _gates(connection, size.of(N_GATES), rng)
+    _drift(connection, size, rng)
+    _traffic(connection, size, rng)
     connection.execute("commit")
     connection.execute("pragma journal_mode=wal")
     connection.execute("analyze")
@@ -189,13 +195,13 @@ def _rows(connection: sqlite3.Connection, size: Size) -> None:
         )
 
 
-def _gates(connection: sqlite3.Connection, rng: random.Random) -> None:
+def _gates(connection: sqlite3.Connection, n_gates: int, rng: random.Random) -> None:
     def rows() -> Iterator[dict[str, Any]]:
-        for n in range(N_GATES):
+        for n in range(n_gates):
             said = rng.choice(("pass", "pass", "pass", "fail", "inconclusive"))
             refs = {"baseline": "current", "candidate": f"prompt:answer@{n}"}
             about = {"id": f"gate_{n:06d}", "suite": suite_of(n), "conclusion": said, **refs}
-            yield about | {"created_at": _at(n, N_GATES), "body": _report(about, _at(n, N_GATES))}
+            yield about | {"created_at": _at(n, n_gates), "body": _report(about, _at(n, n_gates))}
 
     _put(connection, "gate_reports", rows())
 
@@ -217,11 +223,12 @@ def _report(about: dict[str, Any], at: str) -> str:
     return json.dumps(told | {"max_error_share": 0.05})
 
 
-def _drift(connection: sqlite3.Connection, rng: random.Random) -> None:
+def _drift(connection: sqlite3.Connection, size: Size, rng: random.Random) -> None:
     checks, values, alarms = [], [], []
+    n_windows, n_points = size.of(N_WINDOWS), size.of(N_POINTS)
     for watch in range(N_WATCHES):
-        for n in range(N_WINDOWS):
-            end = datetime.now(UTC) - timedelta(days=N_WINDOWS - n, minutes=9)
+        for n in range(n_windows):
+            end = datetime.now(UTC) - timedelta(days=n_windows - n, minutes=9)
             about = {"id": f"chk_{watch}_{n}", "watch": f"watch-{watch}", "kind": "language", "outcome": "quiet"}
             times = {"created_at": end, "window_start": end - timedelta(days=1), "window_end": end}
             kept = {name: moment.strftime("%Y-%m-%d %H:%M:%S.%f") for name, moment in times.items()}
@@ -245,7 +252,7 @@ def _drift(connection: sqlite3.Connection, rng: random.Random) -> None:
                 one = {"monitor": f"column.c{m:02d}.psi", "at": facts["window_end"], **effect}
                 row = {"check_id": about["id"], "watch": about["watch"], **one, "at": kept["window_end"]}
                 values.append(row | {"body": json.dumps(one)})
-    for n in range(N_ALARMS):
+    for n in range(size.of(N_ALARMS)):
         opened = datetime.now(UTC) - timedelta(days=3 * n)
         about = {"id": f"alm_{n:06d}", "watch": f"watch-{n % N_WATCHES}", "kind": "language", "check_id": "chk_0_0"}
         facts = {"monitors": ["embedding.mmd"], "opened_at": opened.isoformat(), "cause": "Something", "harm": 0.01}
@@ -254,13 +261,13 @@ def _drift(connection: sqlite3.Connection, rng: random.Random) -> None:
         alarms.append({"id": about["id"], "watch": about["watch"], **stored, "body": json.dumps(about | facts)})
     points = [
         {
-            "check_id": f"chk_0_{N_WINDOWS - 1}",
+            "check_id": f"chk_0_{n_windows - 1}",
             "kind": "query" if n % 2 else "chunk",
             "x": rng.random(),
             "y": rng.random(),
         }
         | {"cluster": -1, "is_gap": 0, "label": f"Question number {n} about something?"}
-        for n in range(N_POINTS)
+        for n in range(n_points)
     ]
     for table, rows in (
         ("drift_checks", checks),
@@ -271,9 +278,11 @@ def _drift(connection: sqlite3.Connection, rng: random.Random) -> None:
         _put(connection, table, rows)
 
 
-def _traffic(connection: sqlite3.Connection, rng: random.Random) -> None:
+def _traffic(connection: sqlite3.Connection, size: Size, rng: random.Random) -> None:
+    n_requests = size.of(N_REQUESTS)
+
     def requests() -> Iterator[dict[str, Any]]:
-        for n in range(N_REQUESTS):
+        for n in range(n_requests):
             about = {
                 "receipt_id": f"r{n}",
                 "tenant": "default",
@@ -290,7 +299,7 @@ def _traffic(connection: sqlite3.Connection, rng: random.Random) -> None:
                 "model": "m",
                 "adapter": "",
             }
-            yield about | {"at": _at(n, N_REQUESTS)} | seen | cost
+            yield about | {"at": _at(n, n_requests)} | seen | cost
 
     _put(connection, "watch_requests", requests())
     state = {"name": "support", "revision": 1}
@@ -302,7 +311,7 @@ def _traffic(connection: sqlite3.Connection, rng: random.Random) -> None:
             "version": str(n),
         }
         | {"at": _at(n, N_EVENTS), "who": "ana", "why": "the gate passed", "verdict_id": "", "state": json.dumps(state)}
-        for n in range(N_EVENTS)
+        for n in range(size.of(N_EVENTS))
     ]
     _put(connection, "rollout_events", events)
 

@@ -10,6 +10,9 @@ import yaml
 from app.__main__ import main
 from app.commands.gate import app as gate_app
 from app.settings import ROOT
+from data.database import Database
+from evals.digest_store import RunHistory
+from evals.gate_store import GateHistory, GateQuery
 from serving.registry import FolderRegistry
 from tests.app.commands.conftest import Ran, ends_with_example
 from tests.databases import put_schema
@@ -123,6 +126,21 @@ def test_a_passing_verdict_lets_a_rollout_promote_and_a_failing_one_does_not(wor
     assert world.run("rollout", "start", "support@3", "--stage", "canary").code == 1
     assert "verdict vdct_" in world.gate("adapter:support@1", "adapter:support@2").err
     assert world.run("rollout", "start", "support@2", "--stage", "canary").code == 0
+
+
+@pytest.mark.slow
+def test_a_verdict_and_both_runs_are_kept_in_numbers_for_the_dashboard(world, tmp_path):
+    told = world.gate("adapter:support@1", "adapter:support@3", "--json").json["report"]
+    database = Database(f"sqlite:///{tmp_path / 'var' / 'assay.db'}")
+    (line,) = GateHistory(database).lines(GateQuery(), 9)
+    assert (line.suite, line.conclusion, line.candidate) == ("capitals", "fail", "adapter:support@3")
+    kept, runs = GateHistory(database).get(line.id), RunHistory(database)
+    assert kept.gates[0].difference == told["gates"][0]["difference"]
+    for arm, ref in ((kept.candidate, "adapter:support@3"), (kept.baseline, "adapter:support@1")):
+        assert runs.line(arm.run_id).ref == ref
+        assert [one.metric for one in runs.metrics(arm.run_id)] == ["exact_match"]
+        assert len(runs.values(arm.run_id).cases) == told["n_asked"]
+    database.close()
 
 
 @pytest.mark.slow
