@@ -129,7 +129,7 @@ def _agreement(grouped: "Grouped") -> float:
 def _groups(grouped: "Grouped", min_rows: int) -> list[dict[str, Any]]:
     """Every combination of the attributes with its rates, and whether it is too small to tell."""
     found = []
-    for name, (tp, fp, fn, tn) in zip(grouped.names, grouped.cells(), strict=True):
+    for name, (tp, fp, fn, tn) in zip(grouped.names, grouped.cells().tolist(), strict=True):
         n = tp + fp + fn + tn
         found.append(
             {
@@ -139,7 +139,7 @@ def _groups(grouped: "Grouped", min_rows: int) -> list[dict[str, Any]]:
                 "favourable_labels": (tp + fn) / n,
                 "true_favourable_rate": tp / (tp + fn) if tp + fn else None,
                 "false_favourable_rate": fp / (fp + tn) if fp + tn else None,
-                "too_small": bool(min(n, tp + fn, fp + tn) < min_rows),
+                "too_small": min(n, tp + fn, fp + tn) < min_rows,
             }
         )
     return found
