@@ -43,7 +43,7 @@ def payload(event: str, alarm: Alarm, url: str = "") -> dict[str, Any]:
         "event": event,
         "alarm": alarm.model_dump(mode="json", exclude={"causes"}),
         "causes": [cause.model_dump(mode="json", exclude={"examples"}) for cause in alarm.causes],
-        "link": f"{url}/dashboard/drift/{alarm.id}" if url else "",
+        "link": f"{url}/dashboard/alarms/{alarm.id}" if url else "",
     }
 
 
@@ -77,7 +77,7 @@ def _mail(config: WatchConfig, event: str, alarm: Alarm) -> None:
     message["Subject"] = f"[assay] Drift in {alarm.watch}: {SAID.get(event, event)}"
     message["From"], message["To"] = smtp.sender, ", ".join(smtp.to)
     causes = "\n".join(f"- {cause.told} {cause.action}" for cause in alarm.causes)
-    link = f"\n{config.url}/dashboard/drift/{alarm.id}\n" if config.url else ""
+    link = f"\n{config.url}/dashboard/alarms/{alarm.id}\n" if config.url else ""
     message.set_content(
         f"{headline(event, alarm)}\n\n{causes}\n\nTo do: {alarm.action}\n{link}\nassay drift alarms {alarm.id}\n"
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from app.web.dashboard.choice import choose
 from app.web.dashboard.sources import Sources
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 MOST_VALUES = 2000
 MOST_CHECKS = 40
 OUTCOMES = {"quiet": "good", "alarm": "bad", "too_few": "warn"}
+MEDIA = {".html": "text/html", ".json": "application/json"}
 WORDS = {"too_few": "too few data"}
 
 
@@ -51,16 +53,16 @@ def drift(sources: Sources, wanted: DriftFilter) -> View:
 
 
 def report(sources: Sources, check_id: str, name: str) -> Path:
-    """The file that a check wrote. Raises: NotFound."""
+    """The file of that name that a check wrote, and no other. Raises: NotFound."""
     check = sources.drift.check(check_id)
-    told = check.reports.get(name)
+    told = next((told for told in check.reports.values() if Path(told).name == name), None)
     if told and sources.var is not None:
         root = sources.var.resolve()
         path = (root / told).resolve()
-        if path.is_relative_to(root) and path.suffix == ".html" and path.is_file():
+        if path.is_relative_to(root) and path.suffix in MEDIA and path.is_file():
             return path
     raise NotFound(
-        f"The check {check_id} has no page {name!r}.",
+        f"The check {check_id} has no report {name!r}.",
         next_step="It may have been deleted; check again: assay drift check",
     )
 
@@ -142,11 +144,8 @@ def _checks_table(checks: "list[DriftCheck]") -> Table:
             "harm": check.harm,
             "harm_unit": check.harm_unit,
             "cause": check.causes[0].told if check.causes else check.note,
-            "reports": "evidently"
-            if "evidently.html" in check.reports
-            else "report"
-            if "html" in check.reports
-            else "",
+            "report": "report" if "html" in check.reports else "",
+            "evidently": "evidently" if "evidently.html" in check.reports else "",
             "_links": _report_links(check),
             "_tones": {"outcome": OUTCOMES[check.outcome]},
         }
@@ -162,11 +161,16 @@ def _checks_table(checks: "list[DriftCheck]") -> Table:
         Column("harm", "Harm", "figure"),
         Column("harm_unit"),
         Column("cause", "Most harmful cause"),
-        Column("reports", "Report"),
+        Column("report", "Report", is_on_page_only=True),
+        Column("evidently", "Evidently", is_on_page_only=True),
     )
     return Table("checks", "Checks, newest first", columns, rows)
 
 
 def _report_links(check: "DriftCheck") -> dict[str, str]:
-    name = next((name for name in ("evidently.html", "html") if name in check.reports), "")
-    return {"reports": address("/dashboard/drift/report", {"check": check.id, "name": name})} if name else {}
+    names = {"report": "html", "evidently": "evidently.html"}
+    return {
+        column: f"/dashboard/drift/{check.id}/{quote(Path(check.reports[name]).name)}"
+        for column, name in names.items()
+        if name in check.reports
+    }

@@ -114,17 +114,12 @@ async def show_drift(visit: Visiting, watch: Name = "", monitor: Name = "", days
     return await answered(visit, partial(drift.drift, wanted=drift.DriftFilter(watch, monitor, days)))
 
 
-@router.get("/drift/report")
-async def show_report(visit: Visiting, check: Identifier, name: Name = "html") -> Response:
-    """The page that a check wrote, evidently's or our own, shut in a sandbox."""
-    sources = _sources(visit)
-    path = await visit.served.workers.run(drift.report, sources, check, name)
-    headers = {
-        "content-security-policy": REPORT_POLICY,
-        "x-content-type-options": "nosniff",
-        "cache-control": "no-store",
-    }
-    return FileResponse(path, media_type="text/html", headers=headers)
+@router.get("/drift/{check}/{name}")
+async def show_report(visit: Visiting, check: Identifier, name: Identifier) -> Response:
+    """A page that a check wrote, evidently's or our own, shut in a sandbox."""
+    path = await visit.served.workers.run(drift.report, _sources(visit), check, name)
+    headers = {"content-security-policy": REPORT_POLICY, "x-content-type-options": "nosniff"}
+    return FileResponse(path, media_type=drift.MEDIA[path.suffix], headers=headers | {"cache-control": "no-store"})
 
 
 @router.get("/alarms")

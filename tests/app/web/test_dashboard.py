@@ -221,13 +221,18 @@ def test_drift_is_shown_with_its_threshold_and_the_budget_of_alarms(client):
 
 
 def test_the_report_of_a_check_is_shut_in_a_sandbox_and_no_other_file_is_given(client):
-    link = rows_of(client, "/drift", "checks")[0]["href"]
-    report = client.get(link)
+    assert rows_of(client, "/drift", "checks")[0]["href"] == "/dashboard/drift/chk_000000000059/evidently.html"
+    report = client.get("/dashboard/drift/chk_000000000059/evidently.html")
     assert "Evidently" in report.text
     assert report.headers["content-security-policy"].startswith("sandbox allow-scripts; default-src 'none'")
     assert "allow-same-origin" not in report.headers["content-security-policy"]
-    for wrong in ("?check=chk_000000000059&name=..%2Fkeys.db", "?check=chk_000000000000", "?check=nope"):
-        assert client.get(f"/dashboard/drift/report{wrong}").status_code == 404
+    for wrong in (
+        "chk_000000000059/keys.db",
+        "chk_000000000059/..%2Fkeys.db",
+        "chk_000000000000/evidently.html",
+        "nope/x",
+    ):
+        assert client.get(f"/dashboard/drift/{wrong}").status_code == 404
 
 
 def test_an_alarm_tells_cause_harm_and_what_to_do(client):
