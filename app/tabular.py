@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from data.tabular.model import Measured, TabularModel
     from data.tabular.table_spec import TableSpec
     from finetune.tabular.config import Loaded
-    from finetune.tabular.train import Candidate, Outcome, Trained
+    from finetune.tabular.train import Outcome, Trained
 
 Log = Callable[[str], None]
-Choose = Callable[["Trained"], "Candidate"]
 
 
 class TableRefused(InvalidInput):
@@ -97,13 +96,14 @@ def train_table_model(
     frame: "pd.DataFrame | None" = None,
     log: Log = lambda told: None,
     go_on: bool = False,
-    sections: Callable[["Trained"], Mapping[str, str]] = lambda trained: {},
 ) -> Done:
-    """Check, train, measure, save, track and register. `sections` are more chapters for the card.
+    """Check, train, choose, measure, save, track and register.
 
-    Raises: ContractBroken; TableRefused for critical findings or a leak, unless told to `go_on`; InvalidInput.
+    Raises: ContractBroken; TableRefused for critical findings or a leak, unless told to `go_on`; FairnessViolation where
+    `fairness.required` and no model is fair enough; InvalidInput.
     """
     try:
+        from app.tabular_card import chapters, fairest
         from finetune.tabular.train import Options, best, findings_of, finish, prepare, train_candidate
     except ImportError as error:
         raise MissingExtra(error.name or "xgboost-cpu", extra="tabular") from error
@@ -121,18 +121,16 @@ def train_table_model(
             " ".join(one.message for one in stops), field="table", next_step="Or go on all the same: --go-on."
         )
     candidates = [train_candidate(rows, model, options) for model in config.models]
-    trained = finish(rows, best(rows, candidates), candidates, findings, options)
-    return _kept(trained, settings, sections(trained), log)
+    chosen = (fairest if config.fairness.required else best)(rows, candidates)
+    trained = finish(rows, chosen, candidates, findings, options)
+    return _kept(trained, settings, chapters(trained), log)
 
 
-def measured(outcome: "Outcome") -> dict[str, "Measured"]:
+def measured(outcome: "Outcome") -> "dict[str, Measured]":
     """Every metric of `evals.tabular` with its interval."""
-    from data.tabular.model import Measured
-    from evals.tabular.metrics import Costs, Scored, measure
+    from evals.tabular.metrics import Scored, measure
 
-    costs = Costs(outcome.costs.false_positive, outcome.costs.false_negative)
-    scored = Scored(outcome.labels, outcome.scores, outcome.threshold, costs, outcome.clusters)
-    return {name: Measured(one.value, one.low, one.high) for name, one in measure(scored).items()}
+    return measure(Scored(outcome.labels, outcome.scores, outcome.threshold, outcome.costs, outcome.clusters))
 
 
 def _kept(trained: "Trained", settings: Settings, sections: Mapping[str, str], log: Log) -> Done:
@@ -146,7 +144,7 @@ def _kept(trained: "Trained", settings: Settings, sections: Mapping[str, str], l
     shown = pictures(trained)
     while True:
         version = str(1 + max(_latest(settings, config.name), tracker.latest_version(config.name) if tracker else 0))
-        card = card_text(trained, version, sections).encode()
+        card = card_text(trained, version, sections, list(shown)).encode()
         folder = models_folder(settings) / f"{config.name}@{version}"
         try:
             model = save_model(replace(trained.model, version=version), folder, extra={"README.md": card} | shown)

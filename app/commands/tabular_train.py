@@ -1,6 +1,6 @@
 """assay tabular train CONFIG [key.field=value ...]: from a table to a measured, saved and registered model.
 
-Exit codes: 0 trained, 1 the table was refused (critical finding, leak), 2 wrong use, 4 MLflow or Optuna's storage out of reach.
+Exit codes: 0 trained, 1 the table was refused (critical finding, leak) or no model is fair enough, 2 wrong use, 4 MLflow or Optuna's storage out of reach.
 """
 
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,12 +24,13 @@ def train(
     """Train the models of a config, keep the best, measure it once on held-out rows, save and register it."""
     from app.settings import load_settings
     from app.tabular import TableRefused, train_table_model
+    from evals.tabular.selection import FairnessViolation
     from finetune.tabular.config import load_config
 
     log = (lambda told: None) if as_json else (lambda told: typer.echo(told, err=True))
     try:
         done = train_table_model(load_config(config, overrides or []), load_settings(), log=log, go_on=go_on)
-    except TableRefused as error:
+    except (TableRefused, FairnessViolation) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     if as_json:

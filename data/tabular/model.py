@@ -74,7 +74,7 @@ class TabularModel:
     baseline: Mapping[str, Measured] = field(default_factory=dict)
     """Metrics on the held-out part, by evals.tabular's names: roc_auc, pr_auc, brier, ..."""
     reference: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """Held-out rows with target and time, without id and group, as the contract has them: what drift is measured against, SHAP's background."""
+    """Held-out rows with target and time, as the contract has them, without ids, groups numbered anew: what drift is measured against, SHAP's background."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """JSON: data hash, code revision, configuration, sizes of the parts, when, MLflow run."""
     digest: str = ""

@@ -1,6 +1,6 @@
 """The model card, README.md of a model's folder: Hugging Face header, use, figures with intervals, data, training, findings, limits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -13,8 +13,8 @@ UNSAID = "Not stated. Set card.{} in the config before anyone decides with this 
 SHOWN = ("roc_auc", "pr_auc", "precision", "recall", "f1", "accuracy", "brier", "calibration_error", "cost")
 
 
-def card_text(trained: Trained, version: str, more: Mapping[str, str] = {}) -> str:
-    """The whole card; `more` are sections that others wrote (fairness, explanation), in Markdown by title."""
+def card_text(trained: Trained, version: str, more: Mapping[str, str] = {}, pictures: Sequence[str] = ()) -> str:
+    """The whole card; `more` are sections that others wrote (fairness, explanation), in Markdown by title; `pictures` are files beside it."""
     model, config = trained.model, trained.rows.config
     sections = {
         "Intended use": config.card.intended_use or UNSAID.format("intended_use"),
@@ -27,6 +27,8 @@ def card_text(trained: Trained, version: str, more: Mapping[str, str] = {}) -> s
         "Findings": "\n".join(f"- {one}" for one in trained.findings) or "None.",
         "Limits": "\n".join(_limits(trained)),
     }
+    if pictures:
+        sections["Pictures"] = "\n".join(f"![{name.removesuffix('.png')}]({name})" for name in pictures)
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
     header = yaml.safe_dump(_header(trained), sort_keys=False, allow_unicode=True)
     described = config.description or model.spec.description or "A tabular classifier."

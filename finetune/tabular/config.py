@@ -109,6 +109,19 @@ class ThresholdConfig(_Strict):
     """The fixed threshold."""
 
 
+class FairnessConfig(_Strict):
+    required: bool = False
+    """Whether only a model that is fair enough in the folds may be kept; where none is, the run fails."""
+    attributes: tuple[str, ...] = ()
+    """Protected attributes that are looked at; empty for all of the table's."""
+    max_difference: float = Field(default=0.1, ge=0)
+    """How far rates of two groups may differ: statistical parity, equal opportunity, average odds."""
+    impact: tuple[float, float] = (0.8, 1.25)
+    """Between what disparate impact must lie."""
+    min_rows: int = Field(default=30, ge=1)
+    """Groups with fewer rows of either label are too small to pass."""
+
+
 class TrackingConfig(_Strict):
     enabled: bool = True
     """Whether the run goes to MLflow."""
@@ -154,8 +167,10 @@ class TrainConfig(_Strict):
     """Scores to probabilities."""
     threshold: ThresholdConfig = ThresholdConfig()
     """Probabilities to decisions."""
+    fairness: FairnessConfig = FairnessConfig()
+    """Which groups are compared, and whether the comparison decides."""
     reference_rows: int = Field(default=2000, ge=0)
-    """Held-out rows kept with the model, without id and group, for drift and explanations; 0 for none."""
+    """Held-out rows kept with the model, without ids and with groups numbered anew, for drift and explanations; 0 for none."""
     threads: int = Field(default=0, ge=0)
     """Threads in all; 0 for one per core. Folds are fitted side by side. Equal seeds and threads give equal models."""
     seed: int = 0
@@ -262,6 +277,11 @@ def _unfit(config: TrainConfig | None, given: Mapping[str, Any], spec: TableSpec
     reweigh = given.get("reweigh")
     if isinstance(reweigh, str) and reweigh and reweigh not in spec.protected:
         yield f"reweigh: {reweigh!r} is not protected in {spec.name}; there are: {', '.join(spec.protected) or 'none'}."
+    fairness = given.get("fairness")
+    for name in fairness.get("attributes") or () if isinstance(fairness, Mapping) else ():
+        if name not in spec.protected:
+            known = ", ".join(spec.protected) or "none"
+            yield f"fairness.attributes: {name!r} is not protected in {spec.name}; there are: {known}."
     for at, model in enumerate(config.models if config else ()):
         for name in model.features.columns:
             if name not in spec.features:

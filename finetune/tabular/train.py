@@ -233,11 +233,15 @@ def _clusters(held: pd.DataFrame, spec: TableSpec) -> np.ndarray | None:
 
 
 def _reference(held: pd.DataFrame, rows: Rows) -> pd.DataFrame:
-    """A sample of the held-out rows in their order, without what names a row or a person."""
+    """A sample of the held-out rows in their order, without ids; groups, which may be persons, are numbered anew."""
     n = min(rows.config.reference_rows, len(held))
     where = np.sort(np.random.default_rng(rows.config.seed).choice(len(held), n, replace=False))
-    names = [name for name in (rows.spec.id, rows.spec.group) if name]
-    return held.iloc[where].drop(columns=names).reset_index(drop=True)
+    frame = held.iloc[where].drop(columns=[rows.spec.id] if rows.spec.id else []).reset_index(drop=True)
+    if rows.spec.group:
+        numbers = pd.Series(_clusters(frame, rows.spec), index=frame.index)
+        is_number = rows.spec.columns[rows.spec.group].kind in ("integer", "number")
+        frame[rows.spec.group] = numbers if is_number else numbers.astype(str).astype("category")
+    return frame
 
 
 def _provenance(rows: Rows, chosen: Candidate, findings: Sequence[Finding]) -> dict[str, Any]:
