@@ -109,7 +109,7 @@ class Judge:
         self._policy = policy
         self._units: set[str] = set()
         self._evidence = [
-            _Evidence(m, worse=Capital(-m.tolerance, -1), safe=Capital(-m.tolerance, 1)) for m in policy.metrics
+            _Evidence(m, worse=Capital(-m.tolerance, -1), safe=Capital(m.margin, 1)) for m in policy.metrics
         ]
 
     def weigh(self, outcomes: Iterable[RolloutOutcome]) -> Decision:
@@ -130,13 +130,21 @@ class Judge:
         required = [e for e in self._evidence if e.metric.is_required]
         if len(self._units) < policy.min_units:
             return Decision(Move.WAIT, f"{len(self._units)} of at least {policy.min_units} units have answered")
-        if missing := [e.metric.name for e in required if not e.safe.has_reached(policy.promote_at)]:
-            return Decision(Move.WAIT, f"not yet proven to be within tolerance: {', '.join(missing)}")
-        return Decision(Move.PROMOTE, "within tolerance: " + "; ".join(f"{e.metric.name} {_told(e)}" for e in required))
+        missing = [e for e in required if not e.safe.has_reached(policy.promote_at)]
+        if not missing:
+            return Decision(Move.PROMOTE, "; ".join(f"{_aim(e.metric)}: {e.metric.name} {_told(e)}" for e in required))
+        told = "; ".join(f"{_aim(e.metric)}: {e.metric.name}" for e in missing)
+        if policy.max_units is not None and len(self._units) >= policy.max_units:
+            return Decision(Move.ROLLBACK, f"undecided after the {policy.max_units} units that were planned, {told}")
+        return Decision(Move.WAIT, f"not yet proven to be {told}")
 
     def readings(self) -> list[MetricReading]:
         """For people: differences with intervals that hold at all times, one (1 - alpha) interval per metric."""
         return [evidence.reading(self._policy.alpha_rollback) for evidence in self._evidence]
+
+
+def _aim(metric: Metric) -> str:
+    return "within tolerance" if metric.min_lift is None else f"better by more than {metric.min_lift:g}"
 
 
 def _told(evidence: _Evidence) -> str:

@@ -24,10 +24,17 @@ class Metric(BaseModel):
     higher_is_better: bool = False
     tolerance: float = Field(0.05, ge=0, lt=1)
     """Worse than the incumbent by more than this rolls back; promotion needs proof that it is not."""
+    min_lift: float | None = Field(None, ge=0, lt=1)
+    """An A/B test: promotion needs proof that the candidate is better by more than this, and not merely within tolerance."""
     is_sparse: bool = False
     """Given by few (thumbs): silence counts as the neutral 0.5, so who speaks up may depend on the answer."""
     is_required: bool = True
     """Promotion waits for proof about this metric; otherwise it can only roll back."""
+
+    @property
+    def margin(self) -> float:
+        """What promotion must prove the difference to be above, in favour of the candidate."""
+        return -self.tolerance if self.min_lift is None else self.min_lift
 
 
 METRICS = (
@@ -50,6 +57,8 @@ class RolloutPolicy(BaseModel):
     """Probability that a candidate beyond a required metric's tolerance is ever promoted by one trial."""
     min_units: int = Field(30, ge=1)
     """Units that the candidate must have answered before it may be promoted."""
+    max_units: int | None = Field(None, ge=1)
+    """A trial that is undecided after so many units of the candidate is taken back: its size was stated first."""
     unit: Unit = Unit.CALLER
     """What is split and counted: callers (stable), or single requests where callers are few and alike."""
     is_automatic: bool = True
