@@ -62,7 +62,13 @@ def run(settings: Settings, *, with_sample: bool = False) -> None:
         _InBackground(
             lambda: _warm_up(settings, assay, predictions)
         )  # libraries load for a second: not while someone waits for it
-        uvicorn.Server(config).run(sockets=[listener])
+        server = uvicorn.Server(config)
+        stopped_by: list[int] = []
+        handle_exit = server.handle_exit
+        server.handle_exit = lambda number, frame: (stopped_by.append(number), handle_exit(number, frame))
+        server.run(sockets=[listener])
+        if signal.SIGINT in stopped_by:  # uvicorn raises it again when done, but asyncio's runner can lose it then
+            raise KeyboardInterrupt
 
 
 def build_app(settings: Settings, assay: "Assay", predictions: "Once[Predictions] | None" = None) -> "FastAPI":

@@ -213,6 +213,7 @@ class _Child:
             "PATH": os.defpath,
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "MALLOC_ARENA_MAX": "1",  # at the memory limit glibc would try a new arena for each object, for minutes
             "ORT_DISABLE_TELEMETRY": "1",  # markitdown loads onnxruntime to tell formats apart
         }
         self._process = subprocess.Popen(

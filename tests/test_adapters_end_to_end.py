@@ -215,9 +215,9 @@ def test_an_adapter_goes_from_shadow_over_canary_to_champion_by_evidence_and_a_b
     print(f"shadow to canary after {n_shadow} answers, canary to champion after {n_canary}")
     engine.refresh()
 
-    answers = [desk.ask(name) for _ in range(20)]
+    answers = [desk.ask(name) for _ in range(40)]
     _, found, headers = answers[-1]
-    assert sum(is_right for is_right, _, _ in answers) >= 18
+    assert sum(is_right for is_right, _, _ in answers) >= 34  # of an adapter that is right nine times in ten or more
     assert headers["x-assay-adapter"] == found["model"] == "tiny-desk@1"
     assert headers["x-assay-adapter-digest"] == first.digest == _manifest(trained)["digest"]
     assert headers["x-assay-verdict"] == verdict

@@ -1,8 +1,13 @@
 """assay ingest docs/ --collection handbook --groups engineering"""
 
+import signal
+import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,7 +55,7 @@ def ingest(
     counts: Counter[str] = Counter()
     console = Console(stderr=True)
     try:
-        with opened() as assay:
+        with opened() as assay, _interruptions() as was_interrupted:
             found = list(find_files(paths))
             events = assay.ingest_found(found, placement)
             if sync:
@@ -58,6 +63,8 @@ def ingest(
             with _progress(console, disable=as_json) as progress:
                 task = progress.add_task("Ingesting", total=len(found))
                 for event in events:
+                    if was_interrupted():
+                        raise KeyboardInterrupt
                     counts[event.status] += 1
                     progress.advance(task, 0 if event.status == "removed" else 1)
                     _report(event, progress.console, as_json)
@@ -73,6 +80,22 @@ def ingest(
             else f"Nothing found in {escape(places)}.",
             highlight=False,
         )
+
+
+@contextmanager
+def _interruptions() -> Iterator[Callable[[], bool]]:
+    """Says whether Ctrl-C was pressed: where Python is in a callback just then, its exception is printed and lost."""
+    told = threading.Event()
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        told.set()
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, tell)
+    try:
+        yield told.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _report(event: "IngestEvent", console: Console, as_json: bool) -> None:

@@ -17,6 +17,8 @@ SFT = {
     "base": {"path": "x"},
     "data": {"train": [{"path": "rows.jsonl", "licence": "MIT"}]},
 }
+SHARED = "shared"
+"""Data beside the project: not everywhere."""
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
@@ -26,6 +28,12 @@ def test_every_recipe_loads_and_opens_with_the_command_that_runs_it(path):
     assert first == f"# accelerate launch -m finetune.train finetune/recipes/{path.name}"
     assert recipe.kind in KINDS
     for source in recipe.data.train:
+        assert source.path.exists() or SHARED in source.path.parts, source
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_finds_its_data(path, shared_data):
+    for source in load_recipe(path).data.train:
         assert source.path.exists(), source
 
 
