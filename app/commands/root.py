@@ -23,6 +23,8 @@ VERBS = {
     "eval": "Run suites of samples, and measure retrieval and what else ships.",
     "redteam": "Attack your own documents in a copy, and see what works and which stage let it through.",
     "gate": "Compare two versions on a suite: pass, fail, or inconclusive.",
+    "drift": "See drift of what is asked and of tables, and settle alarms.",
+    "watch": "Run checks on a schedule, see what is watched, or see a demonstration.",
     "data": "Check, profile and audit tables, and build their feature store.",
     "tabular": "Train, measure, explain and serve models of tables.",
     "llm": "Start a vLLM server, and keep its adapters in line with the registry.",

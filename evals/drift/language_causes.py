@@ -19,6 +19,8 @@ NEW_QUANTILE = 0.9
 """A question is new where it is farther from the reference's questions than this share of them."""
 GROWN = 2.0
 """A topic has grown where it is so many times as frequent as in the reference."""
+UNANSWERED = 0.25
+"""A topic is a gap too where it is answered with support so much less often than is usual."""
 MOST_TOPICS = 8
 MOST_POINTS = 1500
 UNIT = "support rate"
@@ -34,6 +36,8 @@ class Grown:
     harm: float
     similarity: float
     is_gap: bool
+    """Whether the knowledge base does not hold it: no chunk is near to it, or hardly one question about it was answered."""
+    is_far: bool
     """Whether no chunk is near to it."""
     supported: float
 
@@ -54,7 +58,8 @@ def language_causes(
     grown = grown_topics(baseline, window, here)
     clusters = tuple(_cluster(k, one, window) for k, one in enumerate(grown) if one.is_gap)
     alarmed = {value.monitor for value in values if value.is_alarm}
-    causes = [_topic_cause(one) for one in grown] + _whole_causes(baseline, here, alarmed)
+    explained = sum(one.harm for one in grown)
+    causes = [_topic_cause(one) for one in grown] + _whole_causes(baseline, here, alarmed, explained)
     ordered = tuple(sorted(causes, key=lambda cause: -(cause.harm if cause.harm is not None else -1.0)))
     drifted = np.concatenate([one.topic.rows for one in grown]) if grown else np.empty(0, np.int64)
     return LanguageCauses(ordered, clusters, drifted, tuple(_points(baseline, window, here, grown)))
@@ -83,7 +88,9 @@ def grown_topics(baseline: LanguageBaseline, window: RequestWindow, here: Column
         moved = Topic(places, topic.centre, topic.terms, topic.examples)
         excess = share - before
         harm = max(0.0, excess * (usual_support - supported))
-        grown.append(Grown(moved, share, excess, harm, near, near < baseline.far_below, supported))
+        is_far = near < baseline.far_below
+        is_gap = is_far or supported < UNANSWERED * usual_support
+        grown.append(Grown(moved, share, excess, harm, near, is_gap, is_far, supported))
     return sorted(grown, key=lambda one: (-one.harm, -one.excess))[:MOST_TOPICS]
 
 
@@ -95,7 +102,7 @@ def _half(baseline: LanguageBaseline) -> Columns:
 
 def _topic_cause(one: Grown) -> Cause:
     name = ", ".join(one.topic.terms) or "questions without words"
-    gap = "; no chunk is near to them" if one.is_gap else ""
+    gap = "; no chunk is near to them" if one.is_far else "; no chunk answers them" if one.is_gap else ""
     action = (
         f"Ingest documents about {name}" if one.is_gap else f"Read these questions; add samples about {name} to a suite"
     )
@@ -110,8 +117,8 @@ def _topic_cause(one: Grown) -> Cause:
     )
 
 
-def _whole_causes(baseline: LanguageBaseline, here: Columns, alarmed: set[str]) -> list[Cause]:
-    """What moved over all of the window."""
+def _whole_causes(baseline: LanguageBaseline, here: Columns, alarmed: set[str], explained: float) -> list[Cause]:
+    """What moved over all of the window; of lost support what its topics do not explain."""
     ours = baseline.columns
     causes = []
     lost = float(np.nanmean(ours.numbers["supported"]) - np.nanmean(here.numbers["supported"]))
@@ -127,8 +134,9 @@ def _whole_causes(baseline: LanguageBaseline, here: Columns, alarmed: set[str]) 
         causes.append(
             Cause(
                 monitor=monitor,
-                told=f"{after:.1%} of the requests are answered with support, {before:.1%} in the reference.",
-                harm=max(0.0, lost),
+                told=f"{after:.1%} of the requests are answered with support, {before:.1%} in the reference"
+                + (f"; new topics explain {min(1.0, explained / lost):.0%} of it." if lost > 0 else "."),
+                harm=max(0.0, lost - explained),
                 share=1.0,
                 action="Compare two receipts with `assay blame`; if model, adapter or prompt changed, roll back.",
             )

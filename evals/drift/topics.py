@@ -14,6 +14,8 @@ from evals.drift.features import Matrix
 WORD = re.compile(r"[^\W\d_][\w'’-]+")
 ALIKE = 0.45
 """Cosine to a cluster's centre from which a question belongs to it."""
+MERGE = 0.5
+"""Cosine of two centres from which they are one topic."""
 FEWEST = 3
 """Questions that make a cluster."""
 N_TERMS = 4
@@ -58,12 +60,13 @@ def topics(
         return []
     part = vectors[rows]
     centres = _leaders(part)
-    for _ in range(2):
+    for step in range(3):
         nearest = (part @ centres.T).argmax(axis=1)
         means = np.stack(
             [part[nearest == k].mean(axis=0) if (nearest == k).any() else centres[k] for k in range(len(centres))]
         )
         centres = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
+        centres = _merged(centres, np.bincount(nearest, minlength=len(centres))) if step == 0 else centres
     similar = part @ centres.T
     nearest, best = similar.argmax(axis=1), similar.max(axis=1)
     found = []
@@ -75,6 +78,20 @@ def topics(
             shown = tuple(dict.fromkeys(text for text in texts if text))[:N_EXAMPLES]
             found.append(Topic(rows[np.sort(inside)], centres[k], tuple(terms(texts, usual, n_usual)), shown))
     return sorted(found, key=lambda topic: -len(topic.rows))
+
+
+def _merged(centres: Matrix, sizes: NDArray[np.int64]) -> Matrix:
+    """The two centres that are most alike become one, until none are alike: few topics with names, not many splinters."""
+    kept = [(centre * size, size) for centre, size in zip(centres, sizes, strict=True) if size]
+    while len(kept) > 1:
+        unit = np.stack([total / np.linalg.norm(total) for total, _ in kept])
+        similar = unit @ unit.T - 2 * np.eye(len(unit), dtype=np.float32)
+        a, b = sorted(divmod(int(similar.argmax()), len(unit)))
+        if similar[a, b] < MERGE:
+            break
+        total, size = kept.pop(b)
+        kept[a] = (kept[a][0] + total, kept[a][1] + size)
+    return np.stack([total / np.linalg.norm(total) for total, _ in kept])
 
 
 def _leaders(part: Matrix) -> Matrix:
