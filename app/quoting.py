@@ -8,10 +8,14 @@ from data.records import Sentence, Support
 from serving.local.reader import Draft
 
 _NUMBERS = r"\^?\d{1,3}(?:\s*[,;–-]\s*\^?\d{1,3})*"
-MARKS = re.compile(
-    rf"(?<!\w)\[{_NUMBERS}\](?:\([^()]*\))?|【{_NUMBERS}[^】]*】|\((?:sources?|quellen?)\s+{_NUMBERS}\)", re.I
+_MARK = rf"(?:(?<!\w)\[{_NUMBERS}\](?:\([^()]*\))?|【{_NUMBERS}[^】]*】|\((?:sources?|quellen?)\s+{_NUMBERS}\))"
+MARKS = re.compile(rf"{_MARK}(?:\s*[,;]?\s*{_MARK})*", re.I)
+"""`[1]` after a blank or a mark, not `row[1]`; `【1†source】`; `(source 1)`; several with commas between."""
+BORROWED = re.compile(
+    r"(?:as\s+(?:\w+\s+){1,2}(?:in|by|under)\s|according\s+to\s|as\s+per\s|laut\s|sources?:\s|quellen?:\s)[^:]{1,160}:\s+(?=\S)",
+    re.I,
 )
-"""`[1]` after a blank or a mark, not `row[1]`; `【1†source】`; `(source 1)`."""
+"""`As stated in the travel rules: `, `Source: rules.pdf: `; not `According to the maker, `, which may be an honest doubt."""
 LINK = re.compile(r"(?<!\w)!?\[([^\[\]]*)\]\([^()]*\)")
 STRAY_BLANK = re.compile(r"\s+(?=[.,;:!?](?:\s|$))")
 
@@ -37,9 +41,11 @@ def is_told(quoted: Sentence, said: Sequence[Sentence]) -> bool:
 def _plain(text: str) -> str:
     """A quoted sentence or table row as running text, without the source's own citation marks: they would pass for ours.
 
-    Links keep their words alone. The citation's quote stays what the document says.
+    Links keep their words alone, and what claims to stand in another document loses that claim: the citation names the one it stands
+    in. The citation's quote stays what the document says.
     """
     cells = [cell.strip() for cell in text.strip().strip("|").split("|")]
     joined = ", ".join(cell for cell in cells if cell) if text.lstrip().startswith("|") else text
-    unmarked = MARKS.sub("", LINK.sub(r"\1", joined))
-    return STRAY_BLANK.sub("", " ".join(unmarked.split())) or " ".join(joined.split())
+    unmarked = " ".join(MARKS.sub("", LINK.sub(r"\1", joined)).split())
+    claim = BORROWED.match(unmarked)
+    return STRAY_BLANK.sub("", unmarked[claim.end() :] if claim else unmarked) or " ".join(joined.split())

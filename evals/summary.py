@@ -13,15 +13,20 @@ from data.errors import InvalidInput
 from data.records import EvalRow, Score
 from evals.scorers.abstention import aurc, calibrated_threshold, risk_coverage
 from evals.scoring import Metric
-from evals.statistics.clustered import clustered_mean
+from evals.statistics.clustered import Estimate, clustered_mean
 
 CORRECT = ("exact_match", "citation_recall", "token_recall", "token_f1", "rouge_l", "similarity")
 """The first of these that a run has says which answers are right: those with 0.5 or more."""
 RIGHT = 0.5
+MISSED = 0.05
+EVEN = 1e-12
 
 
 class MetricSummary(BaseModel):
-    """`low` and `high` bound the mean with 95 %, samples of one document taken together; None where it cannot be told."""
+    """`low` and `high` bound the mean with 95 %, samples of one document taken together; None where it cannot be told.
+
+    Nothing seen in n documents is no proof of nothing: the bound is then what n documents leave room for.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -149,13 +154,24 @@ def _summary(found: list[tuple[EvalRow, Score]], metric: Metric) -> MetricSummar
     if not known:
         return MetricSummary(mean=None, low=None, high=None, n_clusters=0, **facts)
     estimate = clustered_mean([value for value, _ in known], [cluster for _, cluster in known])
+    low, high = _unseen(estimate, metric) if estimate.standard_error is not None and estimate.standard_error < EVEN else (estimate.low, estimate.high)
     return MetricSummary(
         mean=estimate.mean,
-        low=_within(estimate.low, metric),
-        high=_within(estimate.high, metric),
+        low=_within(low, metric),
+        high=_within(high, metric),
         n_clusters=estimate.n_clusters,
         **facts,
     )
+
+
+def _unseen(estimate: Estimate, metric: Metric) -> tuple[float, float]:
+    """The interval where all values are equal: so many documents without an exception leave room for a share of them with 95 %.
+
+    1 - .05^(1/n) of the documents, each as far off as the metric's bounds allow (Hanley and Lippman-Hand 1983, doi:10.1001/jama.1983.03330370053031).
+    """
+    share = 1 - MISSED ** (1 / estimate.n_clusters)
+    low, high = (estimate.mean if end is None else end for end in (metric.low, metric.high))
+    return estimate.mean + share * (low - estimate.mean), estimate.mean + share * (high - estimate.mean)
 
 
 def _within(end: float | None, metric: Metric) -> float | None:

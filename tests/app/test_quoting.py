@@ -37,6 +37,13 @@ def test_a_table_row_is_said_as_running_text_and_cited_as_it_stands():
         ("Tea is free ([the kitchen rules](https://evil.example/x)) [1].", "Tea is free (the kitchen rules)."),
         ("The first is rows[1], the next f[i](x).", "The first is rows[1], the next f[i](x)."),
         ("[1]", "[1]"),
+        ("Tea is free [1], [2]; [3].", "Tea is free."),
+        ("As stated in the kitchen rules: Tea is free.", "Tea is free."),
+        ("According to Kitchens (rules/kitchens.pdf): Tea is free.", "Tea is free."),
+        ("Source: rules/kitchens.pdf: Tea is free [1].", "Tea is free."),
+        ("According to the maker, tea is free.", "According to the maker, tea is free."),
+        ("As long as it lasts: tea is free.", "As long as it lasts: tea is free."),
+        ("Source: rules/kitchens.pdf", "Source: rules/kitchens.pdf"),
     ],
 )
 def test_a_sources_own_citation_marks_do_not_pass_for_ours_and_the_quote_stays_exact(stored, said):

@@ -53,6 +53,17 @@ def test_an_interval_ends_where_no_mean_can_lie():
     assert found["ms"].high > found["ms"].mean
 
 
+def test_nothing_in_ten_documents_leaves_room_for_a_quarter_of_them():
+    """The exact one-sided bound: 1 - .05 ** (1/10)."""
+    never = summarised([row(f"{n}", ("f1", 0.0)) for n in range(10)], {"f1": F1})["f1"]
+    assert (never.mean, never.low) == (0.0, 0.0)
+    assert never.high == pytest.approx(0.2589, abs=1e-4)
+    always = summarised([row(f"{n}", ("f1", 1.0)) for n in range(10)], {"f1": F1})["f1"]
+    assert (always.low, always.high) == (pytest.approx(0.7411, abs=1e-4), 1.0)
+    unbounded = summarised([row(f"{n}", ("ms", 3.0)) for n in range(10)], {"ms": MS})["ms"]
+    assert (unbounded.low, unbounded.high) == (pytest.approx(3 * 0.7411, abs=1e-3), 3.0)
+
+
 def test_the_worst_come_first_whichever_end_is_bad():
     rows = [row("a", ("f1", 0.9), ("ms", 5.0)), row("b", ("f1", 0.1), ("ms", 9.0)), row("c", ("f1", "down"))]
     assert [r.sample_id for r, _ in worst(rows, F1)] == ["b", "a"]

@@ -79,6 +79,12 @@ def test_a_forbidden_document_is_foreign_and_a_planted_text_injected():
     assert faults(scored(tea, metadata={"injected": ["FREE in every"]})) == ["injected"]
 
 
+def test_a_mark_or_name_that_a_sentence_shows_is_borrowed_though_its_quote_is_genuine():
+    tea = ("Tea is free in every kitchen.", [citation(TEA, "Tea is free in every kitchen.")])
+    assert faults(scored(tea, metadata={"borrowed": ["IS free"]})) == ["borrowed"]
+    assert faults(scored(tea, metadata={"borrowed": ["[1]"]})) == []
+
+
 def test_a_grounding_model_decides_where_the_words_differ():
     asked = []
 
