@@ -47,15 +47,14 @@ def labelled_rows(model: "TabularModel", rows: Path | None = None) -> "pd.DataFr
     return frame[frame[spec.target].notna()].reset_index(drop=True)
 
 
-def scored_rows(model: "TabularModel", frame: "pd.DataFrame", scores: "np.ndarray | None" = None) -> "Scored":
-    """Labels and scores, by default the model's; rows of one group of the table share their luck, where the group is there."""
+def scored_rows(model: "TabularModel", frame: "pd.DataFrame") -> "Scored":
+    """Labels and scores; rows of one group of the table share their luck, where the group is there."""
     from data.tabular.table import target_of
     from evals.tabular.metrics import Scored
 
     spec = model.spec
     clusters = frame[spec.group].to_numpy() if spec.group and spec.group in frame else None
-    given = model.scores(frame) if scores is None else scores
-    return Scored(target_of(frame, spec), given, model.threshold, model.costs, clusters)
+    return Scored(target_of(frame, spec), model.scores(frame), model.threshold, model.costs, clusters)
 
 
 def _read(path: Path, spec: "TableSpec") -> "pd.DataFrame":
@@ -69,12 +68,22 @@ def _read(path: Path, spec: "TableSpec") -> "pd.DataFrame":
 
 @dataclass(frozen=True)
 class PeriodRows:
-    """Rows of one period with scores; `has_label` says whose label is known by the moment asked for."""
+    """Rows of one period as the model read and scored them. `labels` mean something where `has_label`: known by the moment asked for."""
 
     name: str
-    frame: "pd.DataFrame"
+    matrix: "np.ndarray"
     scores: "np.ndarray"
+    labels: "np.ndarray"
     has_label: "np.ndarray"
+    clusters: "np.ndarray | None" = None
+
+    def scored(self, model: "TabularModel") -> "Scored":
+        """The labelled rows."""
+        from evals.tabular.metrics import Scored
+
+        known = self.has_label
+        clusters = None if self.clusters is None else self.clusters[known]
+        return Scored(self.labels[known], self.scores[known], model.threshold, model.costs, clusters)
 
 
 def period_rows(
@@ -87,32 +96,78 @@ def period_rows(
     scores: "np.ndarray | None" = None,
 ) -> Iterator[PeriodRows]:
     """Rows by period of the table's time, oldest first; by default those after the newest held-out row. Raises: InvalidInput."""
+    from data.tabular.cells import texts
     from evals.tabular.performance import windows
 
+    spec = model.spec
+    later = _later(model, frame, since)
+    kept = frame[later].reset_index(drop=True)
+    is_date = spec.columns[spec.time].kind == "date"
+    names = windows(kept[spec.time], by or ("month" if is_date else "value")).to_numpy()
+    matrix = model.matrix(kept)
+    given = model.scores_of_features(matrix) if scores is None else scores[later]
+    labels = (texts(kept[spec.target]) == spec.positive).to_numpy(dtype="int8")
+    known = _has_label(kept, spec, as_of)
+    clusters = kept[spec.group].to_numpy() if spec.group and spec.group in kept else None
+    for name in sorted(set(names)):
+        rows = names == name
+        of_rows = None if clusters is None else clusters[rows]
+        yield PeriodRows(str(name), matrix[rows], given[rows], labels[rows], known[rows], of_rows)
+
+
+def served_periods(
+    model: "TabularModel", settings: "Settings", *, by: str = "month", as_of: str = ""
+) -> Iterator[PeriodRows]:
+    """Predictions that were served and kept, by when, with the labels that were sent since. Raises: NotFound without one."""
+    import numpy as np
+    import pandas as pd
+
+    from app.wiring import open_database
+    from evals.tabular.performance import windows
+    from serving.tabular.prediction_store import PredictionStore, matrix_of
+
+    database = open_database(settings)
+    try:
+        pages = PredictionStore(database).labelled(model.name, model.version)
+        found = [one for page in pages for one in page]
+    finally:
+        database.close()
+    if not found:
+        raise NotFound(
+            f"No prediction of {model.ref} was kept.",
+            next_step="Only what is served over HTTP is, a sample of it: ASSAY_TABULAR__LOG_SHARE.",
+        )
+    until = _moment(as_of, is_date=True).tz_localize("UTC") if as_of else None
+    known = np.array([one.label is not None and (until is None or one.known_at <= until) for one in found])
+    labels = np.array([bool(one.label) for one in found], dtype=np.int8)
+    kept = [one.prediction for one in found]
+    moments = pd.Series(pd.to_datetime([one.at for one in kept], utc=True)).dt.tz_convert(None)
+    matrix, scores = matrix_of(kept), np.array([one.score for one in kept])
+    names = windows(moments, by or "month").to_numpy()
+    for name in sorted(set(names)):
+        rows = names == name
+        yield PeriodRows(str(name), matrix[rows], scores[rows], labels[rows], known[rows])
+
+
+def _later(model: "TabularModel", frame: "pd.DataFrame", since: str) -> "np.ndarray":
+    """bool [n]: rows from `since` on, or else after the newest held-out row."""
     spec = model.spec
     if not spec.time:
         raise InvalidInput(f"{spec.name} has no time column.", field="time", next_step="Name it in the table's spec.")
     moments = frame[spec.time]
-    is_date = spec.columns[spec.time].kind == "date"
-    begins = _moment(since, is_date) if since else None
-    if begins is None and spec.time in model.reference and len(model.reference):
-        newest = model.reference[spec.time].max()
-        later = moments > newest
+    if since:
+        later = moments >= _moment(since, spec.columns[spec.time].kind == "date")
+    elif len(model.reference):
+        later = moments > model.reference[spec.time].max()
     else:
-        later = moments >= begins if begins is not None else moments.notna()
+        later = moments.notna()
     if not later.any():
         raise InvalidInput(
             f"No row of {spec.name} is newer than the held-out ones.",
             field="since",
             next_step="Give newer rows (--rows FILE), or say from when on (--since).",
         )
-    has_label = _has_label(frame, spec, as_of)
-    given = model.scores(frame[later]) if scores is None else scores[later.to_numpy()]
-    names = windows(moments[later], by or ("month" if is_date else "value")).to_numpy()
-    kept, known = frame[later].reset_index(drop=True), has_label[later.to_numpy()]
-    for name in sorted(set(names)):
-        rows = names == name
-        yield PeriodRows(str(name), kept[rows].reset_index(drop=True), given[rows], known[rows])
+    return later.to_numpy(dtype=bool)
 
 
 def _has_label(frame: "pd.DataFrame", spec: "TableSpec", as_of: str) -> "np.ndarray":

@@ -3,6 +3,7 @@
 Exit codes: 0 a model is fair enough, 1 none is (FairnessViolation), 2 wrong use.
 """
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 MAX_GROUPS = 16
 
 
+class Goals(StrEnum):
+    ALL = "all"
+    PARITY = "statistical_parity_difference"
+    OPPORTUNITY = "equal_opportunity_difference"
+    ODDS = "average_odds_difference"
+    IMPACT = "disparate_impact"
+
+
 def fairness(
     models: Annotated[
         list[str], typer.Argument(help="Names, name@version or folders; the best that is fair is chosen.")
@@ -36,6 +45,7 @@ def fairness(
     certain: Annotated[bool, typer.Option("--certain", help="The whole interval must keep the limit.")] = False,
     min_rows: Annotated[int, typer.Option(min=1, help="Groups of fewer rows decide nothing.")] = 30,
     mitigate: Annotated[bool, typer.Option("--mitigate", help="Try thresholds by group, and show their cost.")] = False,
+    goal: Annotated[Goals, typer.Option(help="What those thresholds must keep.")] = Goals.ALL,
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Compute every figure with aif360 and fairlearn too.")
     ] = True,
@@ -49,7 +59,10 @@ def fairness(
 
     rule = FairnessRule(max_difference=max_difference, impact=impact, certain=certain, min_rows=min_rows)
     settings = load_settings()
-    judged = [_judged(opened_model(one, settings), rows, attribute, rule, check, mitigate) for one in models]
+    judged = [
+        _judged(opened_model(one, settings), rows, attribute, rule, check, goal.value if mitigate else None)
+        for one in models
+    ]
     facts: dict[str, Any] = {"rule": rule.model_dump(), "models": [one.facts for one in judged], "chosen": None}
     try:
         chosen = select([one.candidate for one in judged], metric)
@@ -80,7 +93,7 @@ def _judged(
     attributes: list[str] | None,
     rule: "FairnessRule",
     check: bool,
-    mitigate: bool,
+    goal: str | None,
 ) -> _Judged:
     from app.tabular_evaluation import labelled_rows, scored_rows
     from data.errors import InvalidInput
@@ -111,8 +124,8 @@ def _judged(
     }
     if check:
         facts["agreement"] = {name: _agreement(grouped) for name, grouped in by_attribute.items()}
-    if mitigate:
-        facts["mitigation"] = [_mitigated(model, frame, scored, name, rule) for name in names]
+    if goal:
+        facts["mitigation"] = [_mitigated(model, frame, scored, name, rule, goal) for name in names]
     return _Judged(Candidate(model.ref, facts["metrics"], tuple(reports)), facts, reports)
 
 
@@ -146,15 +159,16 @@ def _groups(grouped: "Grouped", min_rows: int) -> list[dict[str, Any]]:
 
 
 def _mitigated(
-    model: "TabularModel", frame: "pd.DataFrame", scored: "Scored", attribute: str, rule: "FairnessRule"
+    model: "TabularModel", frame: "pd.DataFrame", scored: "Scored", attribute: str, rule: "FairnessRule", goal: Any
 ) -> dict[str, Any]:
     from data.tabular.table import is_privileged
     from evals.tabular.mitigation import Case, group_thresholds
 
     case = Case(scored, is_privileged(frame, model.spec, attribute), model.spec.favourable, attribute)
-    found = group_thresholds(case, rule=rule)
+    found = group_thresholds(case, goal, rule)
     return {
         "attribute": attribute,
+        "goal": goal,
         "thresholds": dict(found.thresholds),
         "metrics": {
             name: [found.before[name], found.after[name]] for name in ("accuracy", "precision", "recall", "f1", "cost")

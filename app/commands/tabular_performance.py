@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FEWEST = 50
 """Labelled rows of a period that are measured and tested; fewer say nothing."""
+EARLY = 0.001
+"""p below which rows with labels are told to differ from those that wait."""
 
 
 def performance(
@@ -30,6 +32,9 @@ def performance(
         ),
     ] = None,
     score_column: Annotated[str, typer.Option(help="Where the scores stand in that file.")] = "score",
+    served: Annotated[
+        bool, typer.Option("--served", help="Predictions that were served and kept, with the labels sent since.")
+    ] = False,
     by: Annotated[str, typer.Option(help="Periods: week, month, quarter, year of a date; value of a number.")] = "",
     since: Annotated[str, typer.Option(help="The first moment; by default after the newest held-out row.")] = "",
     as_of: Annotated[
@@ -49,26 +54,30 @@ def performance(
 ) -> None:
     """Watch performance by period: realised, estimated before labels, and whether the estimate is to be believed."""
     from app.settings import load_settings
-    from app.tabular_evaluation import labelled_rows, opened_model, period_rows, predicted, scored_rows
+    from app.tabular_evaluation import labelled_rows, opened_model, period_rows, predicted, scored_rows, served_periods
     from data.tabular.contract import load_checked
     from evals.tabular.estimated import ASSUMPTIONS
     from evals.tabular.performance import mean_absolute_error
 
-    opened = opened_model(model, load_settings())
+    settings = load_settings()
+    opened = opened_model(model, settings)
     reference = labelled_rows(opened)
-    frame = load_checked(opened.spec) if rows is None else labelled_rows(opened, rows)
-    scores, served = None, ""
-    if predictions is not None:
-        frame, scores, served = predicted(predictions, frame, opened.spec, score_column)
-    before = scored_rows(opened, reference)
-    watch = _Watch(opened, before, reference, margin, shift, weighted)
-    found = [watch.facts(one) for one in period_rows(opened, frame, by=by, since=since, as_of=as_of, scores=scores)]
-    pairs = [(one["estimated"][metric][0], one["realised"][metric][0]) for one in found if one["realised"]]
+    joined = ""
+    if served:
+        periods = served_periods(opened, settings, by=by, as_of=as_of)
+    else:
+        frame, scores = load_checked(opened.spec) if rows is None else labelled_rows(opened, rows), None
+        if predictions is not None:
+            frame, scores, joined = predicted(predictions, frame, opened.spec, score_column)
+        periods = period_rows(opened, frame, by=by, since=since, as_of=as_of, scores=scores)
+    watch = _Watch(opened, scored_rows(opened, reference), opened.matrix(reference), margin, shift, weighted)
+    found = [watch.facts(one) for one in periods]
+    pairs = [(one["estimated"][metric][0], one["realised"][metric]) for one in found if one["realised"]]
     facts = {
         "model": opened.ref,
         "baseline_rows": len(reference),
         "baseline": watch.baseline,
-        "served": served,
+        "joined": joined,
         "periods": found,
         "mean_absolute_error": mean_absolute_error(*map(list, zip(*pairs, strict=True))) if pairs else None,
         "metric": metric,
@@ -86,41 +95,36 @@ class _Watch:
     """The baseline, and what is computed of each period against it."""
 
     def __init__(
-        self,
-        model: "TabularModel",
-        before: "Scored",
-        reference: Any,
-        margin: float,
-        shift: bool,
-        weighted: bool,
+        self, model: "TabularModel", before: "Scored", matrix: Any, margin: float, shift: bool, weighted: bool
     ) -> None:
         from evals.tabular.metrics import values_of
 
-        self.model, self.before, self.margin, self.shift, self.weighted = model, before, margin, shift, weighted
-        self.matrix = model.matrix(reference)
+        self.model, self.before, self.matrix = model, before, matrix
+        self.margin, self.shift, self.weighted = margin, shift, weighted
         self.baseline = values_of(before)
 
     def facts(self, period: "PeriodRows") -> dict[str, Any]:
         from evals.tabular.estimated import estimate
+        from evals.tabular.performance import early_bias
         from evals.tabular.resampling import as_list
 
-        matrix = self.model.matrix(period.frame)
-        weights = self._weights(matrix) if self.weighted else None
+        weights = self._weights(period.matrix) if self.weighted else None
         expected = estimate(self.before, period.scores, weights=weights)
         facts: dict[str, Any] = {
             "period": period.name,
-            "rows": len(period.frame),
+            "rows": len(period.scores),
             "labelled": int(period.has_label.sum()),
+            "early_bias": early_bias(period.scores, period.has_label),
             "estimated": {name: as_list(one) for name, one in expected.metrics.items()},
             "calibration": expected.calibration,
             "below_margin": self._below_margin(expected.metrics),
             "realised": None,
             "changes": None,
             "concept": None,
-            "rows_moved": self._moved(matrix) if self.shift else None,
+            "rows_moved": self._moved(period.matrix) if self.shift else None,
         }
         if facts["labelled"] >= FEWEST:
-            facts |= self._labelled(period, matrix)
+            facts |= self._labelled(period)
         return facts
 
     def _weights(self, matrix: Any) -> Any:
@@ -149,21 +153,18 @@ class _Watch:
         drivers = list(dict.fromkeys(columns[at] for at, _ in found.drivers))
         return {"separability": as_list(found.separability), "drivers": drivers}
 
-    def _labelled(self, period: "PeriodRows", matrix: Any) -> dict[str, Any]:
-        from app.tabular_evaluation import scored_rows
+    def _labelled(self, period: "PeriodRows") -> dict[str, Any]:
         from evals.tabular.performance import changes
         from evals.tabular.resampling import as_list
 
-        known = period.has_label
-        frame = period.frame[known].reset_index(drop=True)
-        after = scored_rows(self.model, frame, period.scores[known])
+        after = period.scored(self.model)
         found = changes(self.before, after, margin=self.margin)
         facts: dict[str, Any] = {
-            "realised": {one.metric: [_number(one.period)] for one in found},
+            "realised": {one.metric: _number(one.period) for one in found},
             "changes": {one.metric: {"difference": as_list(one.difference), "verdict": one.verdict} for one in found},
         }
         if self.shift:
-            facts["concept"] = self._concept(after, matrix[known])
+            facts["concept"] = self._concept(after, period.matrix[period.has_label])
         return facts
 
     def _concept(self, after: "Scored", matrix: Any) -> dict[str, Any]:
@@ -200,8 +201,8 @@ def _print(facts: dict[str, Any]) -> None:
     console.print(
         f"{facts['model']}: {metric} {facts['baseline'][metric]:.4f} on {facts['baseline_rows']} held-out rows"
     )
-    if facts["served"]:
-        console.print(facts["served"])
+    if facts["joined"]:
+        console.print(facts["joined"])
     table = Table(
         "period", "rows", "labelled", "estimated [95 %]", "realised", "against the baseline", "rows moved", "assumption"
     )
@@ -211,7 +212,7 @@ def _print(facts: dict[str, Any]) -> None:
         if one["changes"]:
             change = one["changes"][metric]
             by = change["difference"][0]
-            cells += [_shown(one["realised"][metric][0]), f"{change['verdict']} ({'' if by is None else f'{by:+.4f}'})"]
+            cells += [_shown(one["realised"][metric]), f"{change['verdict']} ({'' if by is None else f'{by:+.4f}'})"]
         else:
             cells += ["", "expected to be worse" if metric in one["below_margin"] else ""]
         moved = one["rows_moved"]
@@ -219,6 +220,12 @@ def _print(facts: dict[str, Any]) -> None:
         cells.append(one["concept"]["verdict"] if one["concept"] else "not testable yet")
         table.add_row(*map(escape, cells))
     console.print(table)
+    for one in facts["periods"]:
+        if one["early_bias"] < EARLY:
+            console.print(
+                f"{one['period']}: rows with labels score otherwise than those that wait (p {one['early_bias']:.1e}); "
+                "they do not stand for all."
+            )
     if facts["mean_absolute_error"] is not None:
         console.print(f"Mean absolute error of the estimated {metric}: {facts['mean_absolute_error']:.4f}")
     console.print("The estimate assumes:")

@@ -19,7 +19,13 @@ from evals.tabular.metrics import Scored, values_of
 N_STEPS = 101
 SLACK = 0.5
 """The share of the limit that a pair may use where it is chosen, so that it still keeps the limit on other rows."""
-Goal = Literal["statistical_parity_difference", "equal_opportunity_difference", "average_odds_difference", "all"]
+Goal = Literal[
+    "all",
+    "statistical_parity_difference",
+    "equal_opportunity_difference",
+    "average_odds_difference",
+    "disparate_impact",
+]
 
 
 @dataclass(frozen=True)

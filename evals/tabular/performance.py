@@ -1,4 +1,4 @@
-"""Performance over time: predictions joined with the labels that have come, each period against the baseline. Knows no model.
+"""Performance over time: each period, with the labels that have come, against the baseline. Knows no model.
 
 For periods whose labels are still to come, `evals.tabular.estimated`; whether to believe it, `evals.tabular.shift`.
 """
@@ -65,50 +65,14 @@ def changes(
     return found
 
 
-@dataclass(frozen=True)
-class Joined:
-    """Predictions with labels where they have come. `early_bias` is the p of equal scores of labelled and waiting rows."""
+def early_bias(scores: np.ndarray, has_label: np.ndarray) -> float:
+    """p of equal scores of rows with labels and of rows that wait (Kolmogorov and Smirnov); 1 with fewer than 20 of either.
 
-    frame: pd.DataFrame
-    n_waiting: int
-    n_unknown: int
-    """Labels of rows that nobody scored."""
-    early_bias: float
-
-    @property
-    def n_labelled(self) -> int:
-        return len(self.frame)
-
-
-def joined(
-    predictions: pd.DataFrame,
-    labels: pd.DataFrame,
-    *,
-    key: str,
-    known_at: str = "",
-    as_of: pd.Timestamp | None = None,
-) -> Joined:
-    """Join predictions (`key`, `score`) with labels (`key`, `label`), those known by `as_of` alone.
-
-    Labels that come early may be of other rows than those that come late; where the scores of both differ (Kolmogorov and
-    Smirnov), the labelled rows do not stand for all. Raises: InvalidInput for a repeated key.
+    Labels that come early may be of other rows than those that come late; then the labelled rows do not stand for all.
     """
-    for name, side in (("predictions", predictions), ("labels", labels)):
-        if twice := side[key][side[key].duplicated()].head(3).tolist():
-            raise InvalidInput(
-                f"{name}: {key} {', '.join(map(repr, twice))} stands there twice.",
-                field=key,
-                next_step="Keep the newest of each.",
-            )
-    come = labels[labels["label"].notna()]
-    if as_of is not None and known_at:
-        come = come[come[known_at] <= as_of]
-    both = predictions.merge(come, on=key, how="inner", validate="one_to_one")
-    waiting = predictions[~predictions[key].isin(come[key])]
-    bias = 1.0
-    if len(both) >= 20 and len(waiting) >= 20:
-        bias = float(ks_2samp(both["score"], waiting["score"]).pvalue)
-    return Joined(both, len(waiting), len(come) - len(both), bias)
+    if min(int(has_label.sum()), int((~has_label).sum())) < 20:
+        return 1.0
+    return float(ks_2samp(scores[has_label], scores[~has_label]).pvalue)
 
 
 def windows(moments: pd.Series, by: str) -> pd.Series:

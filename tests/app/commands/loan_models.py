@@ -1,16 +1,19 @@
 """Made-up loans over two years as a csv file and a spec, and written-down models of them: a fair one, one that looks at the sex."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from data.database import Database
 from data.tabular.estimators.linear import LinearEstimator
 from data.tabular.features import FeatureConfig, FeatureTransformer
 from data.tabular.model import Costs, TabularModel
 from data.tabular.model_files import save_model
 from data.tabular.table import settle
 from data.tabular.table_spec import FileSource, TableSpec, parse_spec
+from serving.tabular.prediction_store import KeptPrediction, PredictionLabel, PredictionStore
 
 SPEC = {
     "name": "loans",
@@ -68,3 +71,33 @@ def saved(folder: Path, spec: TableSpec, version: str = "1", *, sex: float = 0.0
     target = folder / f"loans@{version}"
     save_model(model, target)
     return target
+
+
+def keep_served(database_path: Path, model: TabularModel, frame: pd.DataFrame) -> None:
+    """Half of the rows as served in January 2026 with their labels, the other half in February, without."""
+    database = Database(f"sqlite:///{database_path}")
+    database.migrate()
+    store, settled = PredictionStore(database), settle(frame, model.spec)[0]
+    matrix = model.matrix(settled)
+    scores = model.scores_of_features(matrix)
+    kept, labels = [], []
+    for at, (features, score, repaid) in enumerate(zip(matrix, scores, settled["repaid"], strict=True)):
+        is_january = at < len(frame) // 2
+        moment = datetime(2026, 1 if is_january else 2, 10, tzinfo=UTC)
+        kept.append(
+            KeptPrediction(
+                key=f"r:{at}",
+                model=model.name,
+                version=model.version,
+                score=float(score),
+                decision=bool(score >= model.threshold),
+                row={},
+                features=features.astype("<f4").tobytes(),
+                at=moment,
+            )
+        )
+        if is_january:
+            labels.append(PredictionLabel(subject=f"r:{at}", label=bool(repaid), known_at=moment))
+    store.add(kept)
+    store.label(model.name, labels)
+    database.close()

@@ -7,8 +7,9 @@ import sys
 import pandas as pd
 import pytest
 
+from data.tabular.model_files import load_model
 from tests.app.commands.conftest import Ran, ends_with_example
-from tests.app.commands.loan_models import rows, saved, table
+from tests.app.commands.loan_models import keep_served, rows, saved, table
 
 SHAP = "ignore:The set_:PendingDeprecationWarning"  # its colours, at import
 
@@ -152,8 +153,8 @@ def test_periods_are_held_against_the_baseline_and_the_broken_assumption_is_name
     assert good["concept"]["verdict"] == "holds"
     assert turned["concept"]["verdict"] == "breaks"
     assert turned["changes"]["roc_auc"]["verdict"] == "worse"
-    assert abs(good["estimated"]["roc_auc"][0] - good["realised"]["roc_auc"][0]) < 0.05
-    assert turned["estimated"]["roc_auc"][0] - turned["realised"]["roc_auc"][0] > 0.3
+    assert abs(good["estimated"]["roc_auc"][0] - good["realised"]["roc_auc"]) < 0.05
+    assert turned["estimated"]["roc_auc"][0] - turned["realised"]["roc_auc"] > 0.3
 
 
 @pytest.mark.slow
@@ -173,8 +174,23 @@ def test_served_scores_are_joined_by_id(assay, fair, spec, tmp_path):
     scored = pd.DataFrame({"loan": rows(500, 2021, 1)["loan"].head(400), "score": 0.5})
     scored.to_csv(tmp_path / "scored.csv", index=False)
     ran = assay("performance", fair, "--predictions", tmp_path / "scored.csv", "--no-shift", "--json")
-    assert ran.json["served"].startswith("400 of 1000 rows of the table were scored")
-    assert ran.json["periods"][0]["realised"]["roc_auc"][0] == 0.5  # what was served, not what the model would say now
+    assert ran.json["joined"].startswith("400 of 1000 rows of the table were scored")
+    assert ran.json["periods"][0]["realised"]["roc_auc"] == 0.5  # what was served, not what the model would say now
     wrong = assay("performance", fair, "--predictions", tmp_path / "scored.csv", "--score-column", "p")
     assert wrong.code == 2
     assert "has no column p" in wrong.err
+
+
+@pytest.mark.slow
+def test_predictions_that_were_served_are_watched_with_the_labels_sent_since(assay, fair, tmp_path):
+    nothing = assay("performance", fair, "--served", "--no-shift")
+    assert nothing.code == 2
+    assert "No prediction of loans@1 was kept" in nothing.err
+    keep_served(tmp_path / "home" / "var" / "assay.db", load_model(fair), rows(300, 2021, 5))
+    found = assay("performance", fair, "--served", "--no-shift", "--json").json["periods"]
+    assert [(one["period"], one["rows"], one["labelled"]) for one in found] == [
+        ("2026-01", 150, 150),
+        ("2026-02", 150, 0),
+    ]
+    assert abs(found[0]["realised"]["roc_auc"] - found[0]["estimated"]["roc_auc"][0]) < 0.1
+    assert found[1]["realised"] is None

@@ -4,7 +4,7 @@ import pytest
 
 from data.errors import InvalidInput
 from evals.tabular.metrics import Scored
-from evals.tabular.performance import changes, joined, mean_absolute_error, windows
+from evals.tabular.performance import changes, early_bias, mean_absolute_error, windows
 from tests.evals.tabular.loans import loans, score_of
 
 
@@ -40,36 +40,11 @@ def test_a_period_of_one_class_leaves_ranking_undefined():
     assert next(one for one in found if one.metric == "roc_auc").verdict == "undefined"
 
 
-def predictions(n: int) -> pd.DataFrame:
-    return pd.DataFrame({"id": np.arange(n), "score": np.linspace(0, 1, n)})
-
-
-def labels(ids, days) -> pd.DataFrame:
-    return pd.DataFrame({"id": ids, "label": 1, "known": pd.Timestamp("2026-01-01") + pd.to_timedelta(days, unit="D")})
-
-
-def test_only_labels_known_by_then_are_joined():
-    found = joined(
-        predictions(10),
-        labels([1, 2, 3, 99], [1, 5, 40, 1]),
-        key="id",
-        known_at="known",
-        as_of=pd.Timestamp("2026-01-10"),
-    )
-    assert found.frame["id"].tolist() == [1, 2]
-    assert (found.n_labelled, found.n_waiting, found.n_unknown) == (2, 8, 1)
-
-
 def test_labels_that_come_early_for_high_scores_are_told():
-    early = labels(np.arange(150, 200), np.zeros(50))
-    assert joined(predictions(200), early, key="id").early_bias < 0.001
-    fair = labels(np.arange(0, 200, 4), np.zeros(50))
-    assert joined(predictions(200), fair, key="id").early_bias > 0.05
-
-
-def test_a_key_that_stands_there_twice_is_refused():
-    with pytest.raises(InvalidInput, match="labels: id 3 stands there twice"):
-        joined(predictions(5), labels([3, 3], [0, 0]), key="id")
+    scores = np.linspace(0, 1, 200)
+    assert early_bias(scores, scores > 0.75) < 0.001
+    assert early_bias(scores, np.arange(200) % 4 == 0) > 0.05
+    assert early_bias(scores, np.arange(200) < 5) == 1  # too few to tell
 
 
 def test_periods_of_dates_and_of_numbers():
