@@ -69,9 +69,9 @@ function intervals(rows, c, colours, isNarrow, zero = false) {
   panels.forEach(([name, part], n) => {
     const end = n ? String(n + 1) : "";
     const room = ((1 - gap * (panels.length - 1)) * part.length) / total;
-    const axis = { gridcolor: colours.grid, zerolinecolor: colours.edge, linecolor: colours.line, automargin: true, zeroline: zero, zerolinewidth: 2 };
+    const axis = { gridcolor: colours.grid, zerolinecolor: colours.edge, linecolor: colours.line, automargin: true, zeroline: zero, zerolinewidth: 2, rangemode: zero ? "tozero" : "normal" };
     layout[`xaxis${end}`] = { ...axis, anchor: `y${end}`, title: { text: plain(panels.length > 1 ? name : ""), font: { size: 12 }, standoff: 4 } };
-    layout[`yaxis${end}`] = { ...axis, anchor: `x${end}`, domain: [Math.max(0, top - room), top], autorange: "reversed", type: "category", zeroline: false, gridcolor: "rgba(0,0,0,0)", tickfont: { color: colours.ink, size: isNarrow ? 11 : 13 } };
+    layout[`yaxis${end}`] = { ...axis, anchor: `x${end}`, domain: [Math.max(0, top - room), top], range: [part.length - 0.5, -0.5], type: "category", zeroline: false, gridcolor: "rgba(0,0,0,0)", tickfont: { color: colours.ink, size: isNarrow ? 11 : 13 } };
     top -= room + gap;
     const shade = (row) => tones(colours)[row[c.tone]] ?? (c.tone ? colours.muted : colours.series[0]);
     for (const [tone, some] of grouped(part.map((row) => ({ ...row, shade: shade(row) })), "shade")) {
@@ -116,7 +116,9 @@ function stacked(rows, c, colours) {
   }));
   const isDay = /^\d{4}-\d\d-\d\d$/.test(days[0] ?? "");
   const xaxis = { type: isDay ? "date" : "category", categoryorder: "array", categoryarray: days, gridcolor: "rgba(0,0,0,0)", linecolor: colours.line, automargin: true };
-  return { traces, layout: { barmode: "stack", bargap: 0.25, xaxis, showlegend: traces.length > 1 } };
+  const tallest = Math.max(...days.map((day) => rows.reduce((sum, row) => sum + (row[c.x] === day ? row[c.y] : 0), 0)));
+  const yaxis = { gridcolor: colours.grid, linecolor: colours.line, automargin: true, nticks: Math.min(6, tallest + 1) }; // counts: no tick between two
+  return { traces, layout: { yaxis, barmode: "stack", bargap: 0.25, xaxis, showlegend: traces.length > 1 } };
 }
 
 function timeline(rows, c, colours) {

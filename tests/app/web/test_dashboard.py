@@ -5,14 +5,19 @@ import io
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from app.api.access import COOKIE
 from app.dashboard import build_dashboard
+from app.receipts import ReceiptStore, seal
 from app.settings import Settings
+from data.records import Answer, EvalRow, EvalRun, Observation, Principal
+from evals.digest import digested
+from evals.store import EvalStore
 from tests.app.api.conftest import local_client
-from tests.app.api.fake_assay import fake_product
+from tests.app.api.fake_assay import FakeAssay, fake_product
 from tests.app.web.watched import HOSTILE
 
 pytestmark = pytest.mark.slow  # the history that they look at takes seconds to make
@@ -398,3 +403,46 @@ def test_plotly_comes_from_the_installed_package_and_is_kept_by_the_browser(clie
     assert script.headers["content-type"].startswith("text/javascript")
     assert "immutable" in script.headers["cache-control"]
     assert "plotly.js v" in script.text[:100]
+
+
+# -- receipts
+
+
+@pytest.fixture
+def receipted(tmp_path):
+    """A run whose one answer has a receipt in this database, and the receipt of a question that somebody asked."""
+    product = fake_product(tmp_path)
+    database = product.keys._database
+    receipts = ReceiptStore(database)
+    for identity, subject in (("rcpt_eval", "eval"), ("rcpt_user", "key:ana")):
+        principal = Principal(subject=subject)
+        answer = Answer(text="Long.", sentences=(), receipt_id=identity)
+        made = FakeAssay().receipt("r1", principal)
+        receipts.save(seal(made.model_copy(update={"id": identity, "answer": answer, "question": f"Of {subject}?"})))
+    store = EvalStore(database)
+    config = {"suite": {"target": {"kind": "rag", "tenant": "default"}}}
+    run = EvalRun(id="run_1", suite="own", created_at=datetime.now(UTC), target="t", config=config)
+    answer = Answer(text="Long.", sentences=(), receipt_id="rcpt_eval")
+    row = EvalRow(run_id="run_1", sample_id="a/b c", input_sha256="0", observation=Observation(answer=answer))
+    store.begin(run, "")
+    store.append(row)
+    store.finish(run, {"n_rows": 1}, digested([row], [], {}))
+    with local_client(replace(product, dashboard=build_dashboard(Settings(home=tmp_path), database))) as client:
+        yield client
+    database.close()
+
+
+def test_the_receipt_of_an_evaluations_answer_can_be_read_and_is_checked(receipted):
+    page = receipted.get("/dashboard/runs/run_1/sample?id=a/b c").text
+    link = re.search(r'href="([^"]+/receipt\?[^"]+)"', page)[1].replace("&amp;", "&")
+    receipt = receipted.get(link)
+    assert receipt.status_code == 200
+    assert "Of eval?" in receipt.text
+    assert "The receipt is unaltered" in receipt.text
+
+
+def test_no_other_receipt_can_be_had_through_the_dashboard(receipted):
+    for query in ("id=rcpt_user", "id=a/b%20c&repeat=1", "id=nope"):
+        page = receipted.get(f"/dashboard/runs/run_1/receipt?{query}")
+        assert page.status_code == 404
+        assert "key:ana" not in page.text

@@ -50,7 +50,7 @@ def fill(database: Database, var: Path, now: datetime | None = None) -> None:
     now = now or datetime.now(UTC)
     fill_runs(database, now)
     fill_gates(database, now)
-    fill_rollouts(database)
+    fill_rollouts(database, now)
     fill_drift(database, var, now)
     fill_traffic(database, now)
 
@@ -154,8 +154,9 @@ def fill_gates(database: Database, now: datetime) -> list[str]:
     return [history.keep(one) for one in dated]
 
 
-def fill_rollouts(database: Database) -> None:
-    store = RolloutStore(database)
+def fill_rollouts(database: Database, now: datetime) -> None:
+    days = iter((20, 18, 15, 9, 8, 1))  # ago, of each change
+    store = RolloutStore(database, lambda: now - timedelta(days=next(days)))
     for version in ("1", "2", "3"):
         record_verdict(
             database,
