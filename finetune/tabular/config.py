@@ -51,6 +51,8 @@ class ModelConfig(_Strict):
     """xgboost: the most trees that early stopping may reach."""
     early_stopping: int = Field(default=50, ge=0)
     """xgboost: stop after so many rounds without a better fold; 0 always grows `max_rounds`."""
+    bags: int = Field(default=1, ge=1, le=20)
+    """xgboost: so many boosters from different seeds are grown and merged into one, whose margin is their mean."""
 
 
 class Range(_Strict):
@@ -185,7 +187,7 @@ class TrainConfig(_Strict):
         wrong = [
             f"models.{at}.{field}: only xgboost has it; remove it."
             for at, model in enumerate(self.models)
-            for field in ("max_rounds", "early_stopping")
+            for field in ("max_rounds", "early_stopping", "bags")
             if model.kind != "xgboost" and field in model.model_fields_set
         ]
         wrong += [

@@ -20,6 +20,7 @@ from data.tabular.estimators.boosted import BoostedEstimator
 from data.tabular.estimators.forest import ForestEstimator
 from data.tabular.estimators.linear import LinearEstimator
 from data.tabular.model import Estimator
+from finetune.tabular.bagging import merged
 from finetune.tabular.config import ModelConfig
 
 Params = Mapping[str, float | int | str | bool]
@@ -124,7 +125,11 @@ def fit(
     """Fit one classifier; xgboost stops early by `scored`, or grows `n_rounds`. Raises: InvalidInput naming the parameter."""
     given = full_params(model, params)
     if model.kind == "xgboost":
-        return _boosted(model, given, part, settings, scored, n_rounds)
+        bags = [
+            _boosted(model, given, part, replace(settings, seed=settings.seed + 1009 * at), scored, n_rounds)
+            for at in range(model.bags)
+        ]
+        return bags[0] if len(bags) == 1 else _together(bags)
     if model.kind == "random_forest":
         forest = _made(RandomForestClassifier, given | {"random_state": settings.seed, "n_jobs": settings.threads})
         return Fitted(ForestEstimator(_learned(forest, part.matrix, part)))
@@ -164,6 +169,15 @@ def _boosted(
     curve = tuple(zip(seen["fitted"]["logloss"], seen["scored"]["logloss"], strict=True)) if scored else ()
     kept = booster.best_iteration + 1 if stops else booster.num_boosted_rounds()
     return Fitted(BoostedEstimator(booster[:kept] if stops else booster), kept, curve)
+
+
+def _together(bags: list[Fitted]) -> Fitted:
+    """Rounds and curve are means: what a single booster would have to grow."""
+    shortest = min(len(one.curve) for one in bags)
+    curve = np.mean([np.array(one.curve[:shortest]) for one in bags], axis=0) if shortest else []
+    estimator = BoostedEstimator(merged([one.estimator.native for one in bags]))
+    n_rounds = round(float(np.mean([one.n_rounds for one in bags])))
+    return Fitted(estimator, n_rounds, tuple((float(fitted), float(scored)) for fitted, scored in curve))
 
 
 def _matrix(part: Part) -> xgboost.DMatrix:

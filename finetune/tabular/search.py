@@ -147,7 +147,7 @@ def _run(study: optuna.Study, trial: Trial, objective: Callable[[Trial], float])
 def study_name(task: Task, space: Space) -> str:
     """Equal runs on equal data share a study; anything else that changes a trial's value begins another."""
     told = {
-        "model": task.model.model_dump(mode="json"),
+        "model": task.model.model_dump(mode="json", exclude={"bags"}),
         "metric": task.metric,
         "data": task.data_sha256,
         "space": {key: one.model_dump() if isinstance(one, Range) else one for key, one in space.items()},
@@ -190,9 +190,12 @@ def _sampler(config: SearchConfig, n_done: int) -> TPESampler:
 
 def _objective(trial: Trial, task: Task, space: Space, log: Callable[[str], None]) -> float:
     params = {name: _suggested(trial, name, one) for name, one in space.items()}
+    single = task.model.model_copy(
+        update={"bags": 1}
+    )  # bags calm the final model; the search would pay for them at every trial
     values = []
     for at, fold in enumerate(task.folds):
-        fitted = fit(task.model, params, fold.fitted, task.settings, scored=fold.scored)
+        fitted = fit(single, params, fold.fitted, task.settings, scored=fold.scored)
         scores = fitted.estimator.raw_scores(fold.scored.matrix)
         values.append(goodness(task.metric, metric_value(task.metric, fold.scored.labels, scores)))
         trial.report(float(np.mean(values)), at)
