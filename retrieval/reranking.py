@@ -17,6 +17,8 @@ from retrieval.question_words import Floats, coverage, is_question, pointedness
 
 COVERAGE_WEIGHT, NEIGHBOUR_WEIGHT, READING_WEIGHT = 0.2, 2.0, 0.8
 """Beside the fused score's 1; all in standard deviations but for the model's score, which is taken as it is."""
+READ_FROM = 0.2
+"""A question that points less than this at single hits is not read for: on average it would change nothing."""
 SCORE_DECIMALS = 3
 
 
@@ -49,7 +51,8 @@ def rerank(question: str, hits: Sequence[Hit], reranker: Reranker, k: int, reads
     points = pointedness(covered)
     scores = standard(np.array([hit.score for hit in hits])) + points * COVERAGE_WEIGHT * standard(covered)
     scores += (1 - points) * NEIGHBOUR_WEIGHT * np.array([_from_neighbours(hit) for hit in hits])
-    if is_question(question) and (likeliest := np.argsort(-scores, kind="stable")[:reads].tolist()):
+    likeliest = np.argsort(-scores, kind="stable")[:reads].tolist()
+    if likeliest and points >= READ_FROM and is_question(question):
         scores += points * READING_WEIGHT * _read(question, hits, likeliest, reranker)
     order = sorted(range(len(hits)), key=lambda i: (-round(float(scores[i]), SCORE_DECIMALS), i))[:k]
     return tuple(_reranked(hits[i], rank, float(scores[i])) for rank, i in enumerate(order, 1))

@@ -56,6 +56,12 @@ def test_a_claim_is_not_read() -> None:
     assert len(told.asked) == 1
 
 
+def test_a_question_about_what_all_hits_hold_is_not_read_for() -> None:
+    told = Told(tea=9.0)
+    rerank("What is tea?", tuple(hit(f"tea{n}", "tea is tea", 0.7) for n in range(12)), told, 1)
+    assert told.asked == []
+
+
 def test_the_reader_reads_the_likeliest_once_and_what_it_does_not_read_is_no_better_than_what_it_does() -> None:
     told = Told(annual=-3.0, sick=-3.0)
     found = rerank("annual leave?", HITS, told, 4, reads=2)
