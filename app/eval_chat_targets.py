@@ -177,6 +177,7 @@ def _read(reply: dict[str, Any]) -> Answer:
         abstained=bool(ours["abstained"]) if "abstained" in ours else is_unknown(text),
         abstain_reason=ours.get("abstain_reason", ""),
         fallback_from=ours.get("fallback_from", ""),
+        receipt_id=str(ours.get("receipt_id") or ""),
         model=reply.get("model") or "",
         usage=Usage(prompt_tokens=used.get("prompt_tokens") or 0, completion_tokens=used.get("completion_tokens") or 0),
     )

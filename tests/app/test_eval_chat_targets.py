@@ -51,6 +51,7 @@ OURS = {
     ],
     "usage": {"prompt_tokens": 11, "completion_tokens": 5},
     "assay": {
+        "receipt_id": "rcpt_1",
         "abstained": False,
         "abstain_reason": "",
         "fallback_from": "",
@@ -104,6 +105,7 @@ def test_our_annotations_are_read_as_citations_of_their_sentences(settings):
     assert (first.citations[0].uri, first.citations[0].quote) == ("file:///docs/tea.md", "Tea is free.")
     assert second.citations == ()
     assert seen.answer.usage.total_tokens == 16
+    assert seen.answer.receipt_id == "rcpt_1"
     assert not seen.has_hits
     assert sent == [
         ({"model": "m", "messages": [{"role": "user", "content": "Tea?"}], "collection": "handbook"}, "Bearer sk-eval")

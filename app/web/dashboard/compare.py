@@ -67,9 +67,11 @@ def _first_changed(found) -> str:
     return next((one.metric for one in found if one.is_told_apart), found[0].metric if found else "")
 
 
-def verdict(change: float | None, is_told_apart: bool, higher_is_better: bool) -> str:
+def verdict(change: float | None, is_told_apart: bool, is_same: bool, higher_is_better: bool) -> str:
     if change is None:
         return "not comparable"
+    if is_same:
+        return "the same"
     if not is_told_apart:
         return "no difference shown"
     return "better" if (change > 0) == higher_is_better else "worse"
@@ -81,7 +83,8 @@ TONES = {"better": "good", "worse": "bad"}
 def _metrics_table(found, higher: dict[str, bool]) -> Table:
     rows = []
     for one in found:
-        said = verdict(one.change, one.is_told_apart, higher.get(one.metric, True))
+        is_same = not any(sample.change for sample in one.samples)
+        said = verdict(one.change, one.is_told_apart, is_same, higher.get(one.metric, True))
         largest = max((abs(v) for s in one.samples for v in (s.before, s.after)), default=0.0)
         rows.append(
             {

@@ -34,7 +34,7 @@ def receipt(sources: Sources, run_id: str, sample_id: str, repeat: int) -> View:
     if found is None:
         raise NotFound(
             "This answer's receipt is not in this database.",
-            next_step="Suites of the sample corpus keep receipts in a store of their own; see docs/dashboard.md.",
+            next_step="Only servers that a suite asks by URL write receipts, each into its own database.",
         )
     stages = [stage for stage in STAGES if any(stage in hit.stages for hit in found.hits)]
     context = {"receipt": found, "stages": stages, "shown": shown(found.answer), "verified": verify(found)}

@@ -64,12 +64,14 @@ function intervals(rows, c, colours, isNarrow, zero = false) {
   const layout = { showlegend: false, shapes: [] };
   const heights = panels.map(([, part]) => part.length);
   const total = heights.reduce((a, b) => a + b, 0);
-  const gap = panels.length > 1 ? 0.16 : 0;
+  const height = Math.max(130, 70 + total * 34 + (panels.length - 1) * 60);
+  const gap = 60 / height;
   let top = 1;
   panels.forEach(([name, part], n) => {
     const end = n ? String(n + 1) : "";
     const room = ((1 - gap * (panels.length - 1)) * part.length) / total;
-    const axis = { gridcolor: colours.grid, zerolinecolor: colours.edge, linecolor: colours.line, automargin: true, zeroline: zero, zerolinewidth: 2, rangemode: zero ? "tozero" : "normal" };
+    const axis = { gridcolor: colours.grid, zerolinecolor: colours.edge, linecolor: colours.line, automargin: true, zeroline: zero, zerolinewidth: 2 };
+    if (zero) axis.range = around(part, c);
     layout[`xaxis${end}`] = { ...axis, anchor: `y${end}`, title: { text: plain(panels.length > 1 ? name : ""), font: { size: 12 }, standoff: 4 } };
     layout[`yaxis${end}`] = { ...axis, anchor: `x${end}`, domain: [Math.max(0, top - room), top], range: [part.length - 0.5, -0.5], type: "category", zeroline: false, gridcolor: "rgba(0,0,0,0)", tickfont: { color: colours.ink, size: isNarrow ? 11 : 13 } };
     top -= room + gap;
@@ -93,7 +95,15 @@ function intervals(rows, c, colours, isNarrow, zero = false) {
     layout[`yaxis${end}`].categoryarray = part.map((row) => short(row[c.y], isNarrow));
   });
   if (c.mark !== undefined) layout.shapes.push({ type: "line", xref: "x", yref: "paper", x0: Number(c.mark), x1: Number(c.mark), y0: 0, y1: 1, line: { color: colours.edge, dash: "dash", width: 1.5 } });
-  return { traces, layout, height: Math.max(130, 70 + total * 34 + (panels.length - 1) * 60) };
+  return { traces, layout, height };
+}
+
+// From the least to the greatest end, zero among them, with room for marks.
+function around(rows, c) {
+  const ends = rows.flatMap((row) => [row[c.x], row[c.low], row[c.high]]).filter((value) => typeof value === "number");
+  const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
+  const room = (high - low || 2) * 0.05;
+  return high === low ? [-1, 1] : [low - room, high + room];
 }
 
 const short = (name, isNarrow) => {
