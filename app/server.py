@@ -77,6 +77,8 @@ def build_app(settings: Settings, assay: "Assay", predictions: "Once[Predictions
     from app.api.service import Product
     from app.dashboard import build_dashboard
     from app.keys import KeyStore
+    from app.watch_metrics import WatchMetrics
+    from evals.drift.store import DriftStore
 
     return create_app(
         Product(
@@ -91,6 +93,7 @@ def build_app(settings: Settings, assay: "Assay", predictions: "Once[Predictions
                 "database": lambda: assay.stores.database.current_generation() and None,
                 "index": lambda: assay.keeper.snapshot() and None,
             },
+            collectors=(WatchMetrics(DriftStore(assay.stores.database), assay.stores.watch),),
             gauges={
                 "index_generation_lag": lambda: assay.keeper.lag,
                 "index_chunks": lambda: assay.keeper.snapshot().n_chunks,

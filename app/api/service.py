@@ -15,6 +15,8 @@ from app.telemetry import Late, Metrics
 from data.records import Answer
 
 if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
+
     from app.assay import Assay
     from app.once import Once
     from app.prediction import Predictions
@@ -47,6 +49,8 @@ class Product:
     """Readiness: what must answer, and a call that raises when it does not."""
     gauges: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     """Values shown by `/metrics`, such as the index's lag and the breaker's state."""
+    collectors: tuple["Collector", ...] = ()
+    """Further families of metrics, asked at a scrape."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ class Service:
 
 def make_service(product: Product, config: ApiConfig) -> Service:
     metrics = Metrics(product.gauges)
+    for collector in product.collectors:
+        metrics.registry.register(collector)
     if product.predictions is not None:
         metrics.registry.register(Late(lambda: getattr(product.predictions.value, "metrics", None)))
     return Service(product, config, metrics, Workers(config, metrics), Gatekeeper(product.keys, config))

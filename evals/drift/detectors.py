@@ -13,6 +13,7 @@ import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -41,14 +42,25 @@ class RankBettors:
         ways = [(edge, share) for edge in EDGES for share in SHARES]
         self._edges, self._shares = (np.array(column) for column in zip(*ways, strict=True))
         self._both = sides == BOTH
+        bounds = sorted({1 - edge for edge in EDGES})
+        self._bounds = bounds
+        middles = [low + (high - low) / 2 for low, high in pairwise([0.0, *bounds, 1.0])]
+        self._table = [self._of(far) for far in middles]
+        self.log_table = [np.log(factors) for factors in self._table]
 
     @property
     def n(self) -> int:
         return len(self._edges)
 
-    def factors(self, rank: float) -> np.ndarray:
-        """[n] for a rank; 1 is the highest score."""
-        far = 1 - 2 * min(rank, 1 - rank) if self._both else rank
+    def place(self, rank: float) -> int:
+        """Which row of the tables a rank has; 1 is the highest score."""
+        return bisect_left(self._bounds, 1 - 2 * min(rank, 1 - rank) if self._both else rank)
+
+    def factors(self, place: int) -> np.ndarray:
+        """[n], what each bettor's money is multiplied by."""
+        return self._table[place]
+
+    def _of(self, far: float) -> np.ndarray:
         return np.where(far > 1 - self._edges, 1 + self._shares * (1 / self._edges - 1), 1 - self._shares)
 
 
@@ -74,7 +86,7 @@ class StreamDetector:
     @property
     def evidence(self) -> float:
         """Reaches `run_length` at an alarm."""
-        return float(self._sum.mean())
+        return float(self._sum.sum()) / self._bettors.n
 
     def add(self, score: float) -> Detection | None:
         """Rank a score and bet; NaN is passed over."""
@@ -85,12 +97,10 @@ class StreamDetector:
         ties = upto - below + 1
         rank = (below + self._rng.random() * ties) / (len(self._seen) + 1)
         insort(self._seen, score)
-        factors = self._bettors.factors(rank)
-        self._sum = (self._sum + 1) * factors
-        log_factors = np.log(factors)
-        fresh = self._best <= 0
-        self._began = np.where(fresh, self._n, self._began)
-        self._best = np.maximum(self._best, 0) + log_factors
+        place = self._bettors.place(rank)
+        self._sum = (self._sum + 1) * self._bettors.factors(place)
+        self._began[self._best <= 0] = self._n
+        self._best = np.maximum(self._best, 0) + self._bettors.log_table[place]
         self._n += 1
         if self.evidence < self.run_length:
             return None
