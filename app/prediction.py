@@ -16,10 +16,12 @@ import structlog
 from app.prediction_trial import learnt, outcome_key, prediction_key
 from app.rollout import TABULAR
 from data.errors import AssayError, InvalidInput, NotFound
-from data.records import Principal
+from data.records import Principal, Verdict
 from data.tabular.model import TabularModel
+from data.tabular.table_spec import TableSpec
 from serving.rollout.engine import RolloutEngine
 from serving.rollout.state import Route, Stage
+from serving.rollout.verdicts import record_verdict
 from serving.tabular.config import TabularConfig
 from serving.tabular.model_store import ModelStore
 from serving.tabular.prediction_log import PredictionLog
@@ -129,6 +131,11 @@ class Predictions:
         name, _, wanted = model.partition("@")
         return self.store.predictor(name, wanted) if wanted else self._base(name)
 
+    def spec(self, name: str) -> TableSpec:
+        """The contract of a model's newest version. Raises: NotFound."""
+        versions = self.store.versions(name) or [self.store.resolve(name)]
+        return self.store.predictor(name, versions[-1]).model.spec
+
     def default_model(self) -> str:
         """What `/invocations` asks. Raises: NotFound where several models leave it open."""
         names = self.store.names()
@@ -162,8 +169,7 @@ class Predictions:
 
     def learn(self, model: str, known: Sequence[Known], principal: Principal = Principal()) -> int:
         """Keep what became known, also for a trial that runs; returns how many kept predictions it is about."""
-        if not self.store.versions(model):
-            self.store.resolve(model)
+        self.spec(model)
         labels = [PredictionLabel(subject=s, label=is_positive, known_at=_utc(at)) for s, is_positive, at in known]
         self.kept.flush()
         n = self.kept.store.label(model, labels, principal.tenant)
@@ -171,6 +177,10 @@ class Predictions:
             for label in labels:
                 learnt(self.engine, self.kept.store.of_subject(model, label.subject, principal.tenant), label.label)
         return n
+
+    def record(self, verdict: Verdict) -> None:
+        """Keep what the gate said of a version."""
+        record_verdict(self.kept.store.database, verdict)
 
     # -- life
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
+from data.errors import InvalidInput
 from serving.rollout.engine import RolloutEngine
 from serving.rollout.policy import Metric, RolloutPolicy, Unit
 from serving.tabular.prediction_store import KeptPrediction
@@ -17,6 +18,22 @@ METRICS = (
 )
 POLICY = RolloutPolicy(metrics=METRICS, unit=Unit.REQUEST)
 """Promotion waits for labels: a model that nobody has seen to be right is only fast."""
+
+
+def metric_named(name: str) -> Metric:
+    """Raises: InvalidInput for a metric that no label gives."""
+    found = {one.name: one for one in METRICS if one.name in ("brier", "wrong")}
+    if name not in found:
+        raise InvalidInput(f"{name!r} is no metric.", field="metric", next_step=f"There are: {', '.join(found)}.")
+    return found[name]
+
+
+def ab_policy(metric: Metric, n_candidate: int) -> RolloutPolicy:
+    """Promote what is proven better by `metric.min_lift`; take back what is not by the end of the stated size."""
+    others = (one for one in METRICS if one.name != metric.name)
+    watched = tuple(one.model_copy(update={"is_required": False}) for one in others)
+    compared = metric.model_copy(update={"is_required": True})
+    return POLICY.model_copy(update={"metrics": (*watched, compared), "max_units": n_candidate})
 
 
 def prediction_key(request_id: str, at: int) -> str:

@@ -64,9 +64,9 @@ def start(
         raise InvalidInput(f"The stage is {stage!r}.", field="stage", next_step="Use shadow or canary.")
     with _engine() as (engine, settings):
         name, release = _release(settings, ref, digest)
-        with _gated():
+        with gated():
             state = engine.store.start(
-                name, release, _by(who, why), stage=Stage(stage), share=share, policy=_policy(policy)
+                name, release, decided_by(who, why), stage=Stage(stage), share=share, policy=_policy(policy)
             )
     typer.echo(f"{name}@{release.version} is on trial as {state.candidate.stage}.")
 
@@ -74,8 +74,8 @@ def start(
 @app.command(epilog="Example: assay rollout promote support --why 'two quiet days'")
 def promote(name: Name, why: Why = "", who: Who = "") -> None:
     """Move the version on trial one stage up. Exit 1 without a passing verdict of the gate."""
-    with _engine() as (engine, _), _gated():
-        state = engine.store.promote(name, _by(who, why))
+    with _engine() as (engine, _), gated():
+        state = engine.store.promote(name, decided_by(who, why))
     now = state.candidate
     typer.echo(
         f"{name}@{now.release.version} answers {now.share:.0%} of callers."
@@ -88,7 +88,7 @@ def promote(name: Name, why: Why = "", who: Who = "") -> None:
 def rollback(name: Name, why: Why = "", who: Who = "") -> None:
     """Take back the version on trial, or where there is none the champion: in force everywhere within a second."""
     with _engine() as (engine, _):
-        state = engine.store.rollback(name, _by(who, why))
+        state = engine.store.rollback(name, decided_by(who, why))
     now = f"{name}@{state.champion.version}" if state.champion else "the base model"
     typer.echo(f"Everybody is answered by {now}.")
 
@@ -103,7 +103,7 @@ def bind(
 ) -> None:
     """Answer a tenant's or a collection's questions with a rollout, where a request names no model."""
     with _engine() as (engine, _):
-        engine.store.bind(tenant, collection, name, _by(who, why))
+        engine.store.bind(tenant, collection, name, decided_by(who, why))
     place = f"{tenant}/{collection}" if collection else tenant
     typer.echo(f"{place} -> {name or 'the configured model'}")
 
@@ -146,7 +146,7 @@ def _engine() -> Iterator[tuple["RolloutEngine", "Settings"]]:
 
 
 @contextmanager
-def _gated() -> Iterator[None]:
+def gated() -> Iterator[None]:
     """A missing verdict is the gate's no, exit 1, and not wrong use."""
     from serving.rollout.state import GateMissing
 
@@ -157,7 +157,7 @@ def _gated() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def _by(who: str, why: str) -> Any:
+def decided_by(who: str, why: str) -> Any:
     from serving.rollout.store import By
 
     return By(who or _user(), why)

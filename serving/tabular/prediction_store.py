@@ -70,13 +70,13 @@ def matrix_of(kept: Sequence[KeptPrediction]) -> np.ndarray:
 
 class PredictionStore:
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
     # -- writing
 
     def add(self, kept: Sequence[KeptPrediction]) -> None:
         if kept:
-            with self._database.append(flush=False) as connection:
+            with self.database.append(flush=False) as connection:
                 connection.execute(insert(predictions), [one.model_dump() for one in kept])
 
     def label(self, model: str, labels: Sequence[PredictionLabel], tenant: str = "default") -> int:
@@ -85,7 +85,7 @@ class PredictionStore:
             return 0
         now = datetime.now(UTC)
         found = 0
-        with self._database.append() as connection:
+        with self.database.append() as connection:
             rows = [one.model_dump() | {"model": model, "tenant": tenant, "at": now} for one in labels]
             connection.execute(insert(prediction_labels), rows)
             for start in range(0, len(labels), 500):
@@ -95,7 +95,7 @@ class PredictionStore:
     def prune(self, before: datetime) -> int:
         """Delete what is older, and labels that then belong to nothing kept; returns how many predictions."""
         c, label = predictions.c, prediction_labels.c
-        with self._database.append() as connection:
+        with self.database.append() as connection:
             n = connection.execute(delete(predictions).where(c.at < before)).rowcount
             of_kept = (
                 select(predictions.c.id)
@@ -116,7 +116,7 @@ class PredictionStore:
             .order_by(c.id.desc())
             .limit(1)
         )
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             row = connection.execute(query).mappings().one_or_none()
         if row is None:
             raise NotFound(
@@ -130,7 +130,7 @@ class PredictionStore:
         c = predictions.c
         query = select(predictions).where(c.model == model, c.tenant == tenant)
         query = query.where(or_(c.key == subject, c.entity == subject)).order_by(c.id)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return [_kept(row) for row in connection.execute(query).mappings()]
 
     def each(
@@ -157,7 +157,7 @@ class PredictionStore:
             query = select(predictions).where(c.id.in_(select(newest.c.id)))
         last = 0
         while True:
-            with self._database.read() as connection:
+            with self.database.read() as connection:
                 page = connection.execute(query.where(c.id > last).order_by(c.id).limit(PAGE)).mappings().all()
             if not page:
                 return
@@ -174,7 +174,7 @@ class PredictionStore:
         """By tenant and subject; a later label replaces an earlier one."""
         c, found = prediction_labels.c, {}
         ordered = sorted(subjects)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             for start in range(0, len(ordered), 500):
                 query = select(prediction_labels).where(c.model == model, c.subject.in_(ordered[start : start + 500]))
                 for row in connection.execute(query.order_by(c.id)).mappings():

@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from data.errors import InvalidInput, NotFound
 from serving.tabular.prefect_server import local_api
 from tests.running_server import clean_environment
 from tests.serving.tabular.stores import put_model, request_rows
@@ -48,17 +47,3 @@ def test_the_flow_scores_partitions_once_and_one_broken_partition_stops_no_other
         mended = run_flow(tmp_path, api, *args)
         assert mended.returncode == 0, mended.stderr[-3000:]
         assert [(one["n_scored"], one["is_cached"]) for one in reports(mended)] == [(30, True), (1, False)]
-
-
-def test_partitions_are_files_and_folders_and_never_written_to_one_result(tmp_path):
-    from serving.tabular.batch_flow import partitions
-
-    for name in ("in/b.csv", "in/a.parquet", "in/notes.txt", "more/a.csv"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    found = partitions([str(tmp_path / "in")])
-    assert [one.name for one in found] == ["a.parquet", "b.csv"]
-    with pytest.raises(InvalidInput, match=r"a\.parquet"):
-        partitions([str(tmp_path / "in"), str(tmp_path / "more" / "a.csv")])
-    with pytest.raises(NotFound):
-        partitions([str(tmp_path / "nothing")])
