@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.eval_chat_targets import generator_of, model_target, prompt_target, url_target
-from app.generation import fenced
 from app.rag import Ask, Rag
 from app.screening import screen_hits, screen_question
 from app.settings import ROOT, Settings
 from data.errors import InvalidInput
 from data.records import Answer, EventType, Hit, Observation, Principal, Query, Sample, SearchResult
 from evals.runner import Target
+from evals.store import EvalStore
 from evals.suite import AnyTarget, ModelTarget, PromptTarget, RagTarget, SearchTarget, StoreSpec, UrlTarget
 from prompts.registry import Prompt, load_prompt
 from serving.llm import Generator
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 EXTRACTIVE = "assay-extractive"
 KEPT = 256
 """Searches that are remembered: a case's digest and its answer follow one another."""
-FENCE = "SOURCE-0"
-"""In place of the random one, where prompts are compared."""
+FENCE, NOTHING = "SOURCE-0", "nothing"
+"""In place of the random fence where prompts are compared, and of the digest of no chunks."""
 ANSWERING = (
     "app/rag.py",
     "app/generation.py",
@@ -130,6 +130,13 @@ class _RagCase:
             parts.grounder.id,
             _code(ANSWERING + LIBRARY),
         ]
+        self._digests = EvalStore(assay.stores.database)
+        self._ordering = [
+            _search_settings(assay),
+            parts.screening.model_dump(mode="json"),
+            parts.guard.id,
+            _code(SEARCHING + ANSWERING + LIBRARY),
+        ]
         by = _model(self._generator) if self._generator else [parts.reader.digest]
         self.digest = _sha256(
             [self._fixed, spec.model_dump(mode="json", exclude={"plant"}), snapshot, by, prompt.sha256]
@@ -162,16 +169,22 @@ class _RagCase:
             return _sha256(["refused", str(error)])
         query, began = self._ask(sample).query, time.perf_counter()
         wanted = query.model_copy(update={"text": question, "k": max(query.k, self._parts.depth)})
-        result: SearchResult = self._parts.retrieve(wanted)
-        hits = self._parts.rerank(question, result.hits, query.k)
+        seen = self._seen(question, self._parts.retrieve(wanted), query.k)
         self._searched_ms.setdefault(question, _elapsed_ms(began))  # kept for the answer, whose time it is part of
-        seen, _ = screen_hits(hits, self._parts.screening, self._parts.guard)
-        found = [hit.model_dump(mode="json", exclude={"stages", "score"}) for hit in seen]
-        if self._generator is None or not seen:
-            return _sha256([self._fixed, "extracted", self._reader.digest, question, found])
-        given = fenced(seen, FENCE)
-        messages = self._parts.prompt().render(fence=given.fence, sources=given.text, question=question)
-        return _sha256([self._fixed, "generated", _model(self._generator), messages, found])
+        if self._generator is None or seen == NOTHING:
+            return _sha256([self._fixed, "extracted", self._reader.digest, question, seen])
+        messages = self._parts.prompt().render(fence=FENCE, sources=seen, question=question)
+        return _sha256([self._fixed, "generated", _model(self._generator), messages])
+
+    def _seen(self, question: str, result: SearchResult, k: int) -> str:
+        """The digest of the chunks as the answerer sees them. Known again without reranking and screening what was retrieved alike."""
+        key = _sha256([self._ordering, question, k, [hit.model_dump(mode="json") for hit in result.hits]])
+        if (known := self._digests.get(key)) is not None:
+            return known
+        seen, _ = screen_hits(self._parts.rerank(question, result.hits, k), self._parts.screening, self._parts.guard)
+        found = _sha256([hit.model_dump(mode="json", exclude={"stages", "score"}) for hit in seen]) if seen else NOTHING
+        self._digests.put(key, "digest", found)
+        return found
 
     def _ask(self, sample: Sample) -> Ask:
         query = _query(self._spec, sample.question or " ", self._spec.k)

@@ -266,7 +266,7 @@ eval_cache = Table(  # answers and scores by the digest of all that decides them
     "eval_cache",
     metadata,
     Column("key", String(64), primary_key=True),
-    Column("kind", String(20), nullable=False),  # observation | scores
+    Column("kind", String(20), nullable=False),  # observation | scores | digest
     Column("body", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
 )

@@ -4,6 +4,7 @@ import pytest
 from langchain_core.language_models import FakeListChatModel
 
 from app.eval_targets import prompt_of, rag_target, search_target
+from app.guards import Guard
 from app.rag import Rag
 from app.screening import ScreeningConfig
 from app.settings import Settings
@@ -138,6 +139,27 @@ def test_unchanged_cases_cost_a_search_and_no_generation(assay, settings):
     assert [row.is_cached for row in again] == [True, True]
     assert model.n_asked == asked
     assert [row.observation for row in again] == [row.observation for row in first]
+
+
+def test_what_was_retrieved_alike_is_known_without_reranking_and_screening_it_again(assay, settings):
+    """Also by another process, and also for another prompt: two fresh targets over one store."""
+    judged = []
+
+    def judge(texts):
+        judged.extend(texts)
+        return [0.0 for _ in texts]
+
+    with_model(assay, Replies(responses=["Tea is free [1]."]))
+    assay.rag = Rag(replace(assay.rag.parts, guard=Guard(injection=judge, id="counting")))
+    asked = sample("Is the tea free in the kitchens?")
+    first = rag(assay, settings).case_digest(asked)
+    n_judged = len(judged)
+    assert n_judged > 0
+    assert rag(assay, settings).case_digest(asked) == first
+    assert len(judged) == n_judged
+    assay.rag = Rag(replace(assay.rag.parts, guard=Guard(injection=judge, id="another")))
+    assert rag(assay, settings).case_digest(asked) == first  # another guard that blanks nothing shows the same
+    assert len(judged) > n_judged
 
 
 def test_a_model_that_fails_is_an_error_though_the_product_would_stand_in(assay, settings):
