@@ -164,6 +164,42 @@ def employment(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def evidently(given: argparse.Namespace) -> dict[str, Any]:
+    """evidently's defaults on the windows of `shift` (500 questions, a tenth new, or none) and of `employment`."""
+    from data.tabular.table import load_table
+    from data.tabular.table_spec import load_spec
+    from evals.drift import evidently_reports
+    from evals.drift.harm import true_loss
+    from evals.drift.tabular import TableBaseline
+
+    questions, _ = _questions(given)
+    rng = np.random.default_rng(given.seed)
+    titles = sorted(set(questions.about))
+    said: dict[str, list[bool]] = {}
+    for _ in range(given.n):
+        is_new = np.isin(questions.about.astype(str), rng.choice(titles, 9, replace=False))
+        old = rng.permutation(np.flatnonzero(~is_new))
+        fresh = rng.choice(np.flatnonzero(is_new), 50, replace=False)
+        for name, rows in (("quiet", old[2000:2500]), ("shift", np.concatenate([old[2000:2450], fresh]))):
+            found = evidently_reports.embedding_verdicts(questions.vectors[old[:2000]], questions.vectors[rows])
+            for method, (_, is_drift) in found.items():
+                said.setdefault(f"{name}.{method}", []).append(is_drift)
+    watch, spec = load_watch("employment"), load_spec("employment")
+    assert isinstance(watch, TabularWatch)
+    table = load_table(spec)
+    names = [*spec.features, watch.score]
+    baseline = TableBaseline(watch, spec, table[table["year"] == 2015])
+    later = table[table["year"] > 2015]
+    rows = [later.iloc[at : at + 5000] for at in range(0, len(later) - 4999, 5000)]
+    shares = np.array([evidently_reports.table_verdict(baseline.reference[names], window[names])[0] for window in rows])
+    realised = np.array([true_loss(baseline, window) for window in rows], float)
+    return {
+        "drift_called": {name: float(np.mean(found)) for name, found in said.items()},
+        "employment_share_of_drifted_columns": {"min": float(shares.min()), "max": float(shares.max())},
+        "employment_spearman": spearman(shares, realised) if shares.std() else None,
+    }
+
+
 def speed(given: argparse.Namespace) -> dict[str, Any]:
     """100k x 384 vectors against 100k: every effect and 100 permutations. Random, for the arithmetic is the same."""
     from evals.drift.embeddings import EmbeddingReference
@@ -280,6 +316,7 @@ PARTS = {
     "shift": shift,
     "tables": tables,
     "employment": employment,
+    "evidently": evidently,
     "speed": speed,
     "table-speed": table_speed,
     "log": log,
