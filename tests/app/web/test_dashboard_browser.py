@@ -160,3 +160,26 @@ def test_charts_follow_a_change_of_the_colour_scheme(base, visit):
     page.emulate_media(color_scheme="dark")
     page.wait_for_timeout(500)
     assert page.evaluate(colour) != before
+
+
+def test_an_analyst_signs_in_to_the_dashboard_and_is_offered_nothing_else(base, watched, visit):
+    _, token = watched.keys.create("ana", scopes=["analyst"])
+    try:
+        visitor = visit(base)
+        visitor.expected |= {401, 403}
+        page = visitor.page
+        page.goto("/dashboard/gates")
+        page.get_by_role("link", name="Sign in").click()
+        page.get_by_label("API key").fill(token)
+        page.get_by_role("button", name="Sign in").click()
+        drawn(page, 1)
+        pages = page.get_by_role("navigation", name="Pages", exact=True)
+        assert pages.get_by_role("link").all_inner_texts() == ["Dashboard"]
+        page.goto("/")
+        page.get_by_role("main").get_by_role("link", name="Dashboard").click()
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_label("API key").wait_for()
+    finally:
+        with watched.keys._database.append() as connection:
+            connection.exec_driver_sql("delete from api_keys")
+        watched.keys.refresh()
