@@ -174,8 +174,9 @@ class Predictions:
         self.kept.flush()
         n = self.kept.store.label(model, labels, principal.tenant)
         if self._state(model) is not None:
-            for label in labels:
-                learnt(self.engine, self.kept.store.of_subject(model, label.subject, principal.tenant), label.label)
+            label_of = {one.subject: one.label for one in labels}
+            kept = self.kept.store.of_subjects(model, list(label_of), principal.tenant)
+            learnt(self.engine, kept, lambda one: label_of.get(one.key, label_of.get(one.entity, False)))
         return n
 
     def record(self, verdict: Verdict) -> None:

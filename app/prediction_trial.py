@@ -1,10 +1,11 @@
 """What a tabular trial watches: errors, slowness, decisions that would change, and, once labels come, mistakes and Brier's score."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from data.errors import InvalidInput
 from serving.rollout.engine import RolloutEngine
+from serving.rollout.outcomes import Later
 from serving.rollout.policy import Metric, RolloutPolicy, Unit
 from serving.tabular.prediction_store import KeptPrediction
 
@@ -51,18 +52,17 @@ def losses(kept: KeptPrediction, label: bool) -> dict[str, float]:
     return {"brier": (kept.score - label) ** 2, "wrong": float(kept.decision != label)}
 
 
-def learnt(engine: RolloutEngine, kept: Sequence[KeptPrediction], label: bool) -> None:
-    """Tell the engine how good the predictions were that a label is about: a shadow's beside the one that was shown."""
+def learnt(engine: RolloutEngine, kept: Sequence[KeptPrediction], label_of: Callable[[KeptPrediction], bool]) -> int:
+    """Tell the engine how good predictions of a trial were: a shadow's beside the one that was shown. Returns how many."""
     by_key: dict[str, dict[str, KeptPrediction]] = {}
     for one in kept:
         if one.trial and one.key.endswith(":0"):
             by_key.setdefault(one.key, {})["shadow" if one.stage == "shadow" else "shown"] = one
+    later = []
     for found in by_key.values():
-        shown, shadow = found.get("shown"), found.get("shadow")
-        if shown is None:
+        if (shown := found.get("shown")) is None:
             continue
-        key = outcome_key(shown.request_id)
-        if shadow is not None:
-            engine.rate_pair(key, losses(shadow, label), losses(shown, label))
-        else:
-            engine.rate(key, losses(shown, label))
+        key, label, shadow = outcome_key(shown.request_id), label_of(shown), found.get("shadow")
+        mine = losses(shown, label)
+        later.append(Later(key, losses(shadow, label), mine) if shadow is not None else Later(key, mine))
+    return engine.rate_all(later)

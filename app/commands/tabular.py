@@ -28,5 +28,7 @@ app.command(epilog="Example: assay tabular batch claims claims-2026-03.parquet -
 app.command(epilog="Example: assay tabular labels claims labels.csv")(labels)
 app.command(epilog="Example: assay tabular skew claims --since 2026-03-01")(skew)
 app.command(epilog="Example: assay tabular gate claims@2")(gate)
-app.command(epilog="Example: assay tabular release claims@2 --stage canary --share 0.5 --lift 0.01 --base 0.08")(release)
+app.command(epilog="Example: assay tabular release claims@2 --stage canary --share 0.5 --lift 0.01 --base 0.08")(
+    release
+)
 app.command(epilog="Example: assay tabular alias claims champion 2")(alias)

@@ -6,7 +6,7 @@ Following is a poll of the newest event's id (`poll_s`), so a rollback anywhere 
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -14,7 +14,7 @@ from data.database import Database
 from data.errors import AssayError
 from serving.rollout.config import RolloutConfig
 from serving.rollout.judge import Judge, Move
-from serving.rollout.outcomes import OutcomeStore, RolloutOutcome
+from serving.rollout.outcomes import Later, OutcomeStore, RolloutOutcome
 from serving.rollout.state import Candidate, RolloutState, Route, Stage, routed
 from serving.rollout.store import By, Live, Moved, RolloutStore
 
@@ -71,10 +71,10 @@ class RolloutEngine:
         self.flush()
         return self.outcomes.rate(key, metrics)
 
-    def rate_pair(self, key: str, candidate: Mapping[str, float], incumbent: Mapping[str, float]) -> bool:
-        """The same of a shadow and the release that answered the same request."""
+    def rate_all(self, later: Sequence[Later]) -> int:
+        """The same of many answers at once, shadows' beside those that were shown."""
         self.flush()
-        return self.outcomes.rate_pair(key, candidate, incumbent)
+        return self.outcomes.rate_all(later)
 
     # -- following
 

@@ -1,11 +1,12 @@
 """What answers measured during a trial: numbers per unit in the database, for the judge to weigh. Holds no text."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, insert, select
+from sqlalchemy import insert, select
 
 from data.database import Database
 from data.tables import rollout_outcomes
@@ -26,6 +27,15 @@ class RolloutOutcome(BaseModel):
     metrics: dict[str, float]
     against: dict[str, float] = {}
     share: float = 0.0
+
+
+@dataclass(frozen=True)
+class Later:
+    """What became known of an answer: `against` is the incumbent's on the same request, where a shadow was asked."""
+
+    key: str
+    metrics: Mapping[str, float]
+    against: Mapping[str, float] | None = None
 
 
 class OutcomeStore:
@@ -50,24 +60,20 @@ class OutcomeStore:
 
     def rate(self, key: str, metrics: Mapping[str, float]) -> bool:
         """Add what became known of an answer later (thumbs, labels). False when the answer was part of no trial."""
-        return self._later(key, metrics, {}, rollout_outcomes.c.arm != "pair")
+        return self.rate_all([Later(key, metrics)]) == 1
 
-    def rate_pair(self, key: str, candidate: Mapping[str, float], incumbent: Mapping[str, float]) -> bool:
-        """The same of a shadow and the release that answered. False when no shadow was asked."""
-        return self._later(key, candidate, incumbent, rollout_outcomes.c.arm == "pair")
-
-    def _later(self, key: str, metrics: Mapping, against: Mapping, arm: ColumnElement[bool]) -> bool:
-        c = rollout_outcomes.c
+    def rate_all(self, later: Sequence[Later]) -> int:
+        """The same of many, a shadow beside what was shown where `against` is given; returns how many were part of a trial."""
+        c, found = rollout_outcomes.c, []
         with self._database.read() as connection:
-            row = (
-                connection.execute(select(rollout_outcomes).where(c.key == key, arm).order_by(c.id).limit(1))
-                .mappings()
-                .one_or_none()
-            )
-        if row is None:
-            return False
-        self.add([_outcome(row).model_copy(update={"metrics": dict(metrics), "against": dict(against)})])
-        return True
+            for one in later:
+                arm = c.arm != "pair" if one.against is None else c.arm == "pair"
+                query = select(rollout_outcomes).where(c.key == one.key, arm).order_by(c.id).limit(1)
+                if (row := connection.execute(query).mappings().one_or_none()) is not None:
+                    update = {"metrics": dict(one.metrics), "against": dict(one.against or {})}
+                    found.append(_outcome(row).model_copy(update=update))
+        self.add(found)
+        return len(found)
 
 
 def _outcome(row) -> RolloutOutcome:

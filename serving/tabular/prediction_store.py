@@ -16,6 +16,8 @@ Stage = Literal["champion", "canary", "shadow", "pinned"]
 SHOWN: tuple[Stage, ...] = ("champion", "canary", "pinned")
 """What users were answered; a shadow's prediction is nobody's decision."""
 PAGE = 5_000
+IN_ONE_QUERY = 500
+"""Values in one statement: SQLite takes no more than a few thousand."""
 
 
 class KeptPrediction(BaseModel):
@@ -88,8 +90,10 @@ class PredictionStore:
         with self.database.append() as connection:
             rows = [one.model_dump() | {"model": model, "tenant": tenant, "at": now} for one in labels]
             connection.execute(insert(prediction_labels), rows)
-            for start in range(0, len(labels), 500):
-                found += self._n_known(connection, model, tenant, [x.subject for x in labels[start : start + 500]])
+            for start in range(0, len(labels), IN_ONE_QUERY):
+                found += self._n_known(
+                    connection, model, tenant, [x.subject for x in labels[start : start + IN_ONE_QUERY]]
+                )
         return found
 
     def prune(self, before: datetime) -> int:
@@ -125,13 +129,16 @@ class PredictionStore:
             )
         return _kept(row)
 
-    def of_subject(self, model: str, subject: str, tenant: str = "default") -> list[KeptPrediction]:
-        """All stages' predictions that a label with this subject is about, the shadow's too."""
-        c = predictions.c
-        query = select(predictions).where(c.model == model, c.tenant == tenant)
-        query = query.where(or_(c.key == subject, c.entity == subject)).order_by(c.id)
+    def of_subjects(self, model: str, subjects: Sequence[str], tenant: str = "default") -> list[KeptPrediction]:
+        """All stages' predictions, the shadow's too, that labels with these subjects are about."""
+        c, found = predictions.c, {}
         with self.database.read() as connection:
-            return [_kept(row) for row in connection.execute(query).mappings()]
+            for start in range(0, len(subjects), IN_ONE_QUERY):
+                some = subjects[start : start + IN_ONE_QUERY]
+                query = select(predictions).where(c.model == model, c.tenant == tenant)
+                rows = connection.execute(query.where(or_(c.key.in_(some), c.entity.in_(some)))).mappings()
+                found |= {row["id"]: _kept(row) for row in rows}
+        return [found[one] for one in sorted(found)]
 
     def each(
         self,
@@ -175,8 +182,10 @@ class PredictionStore:
         c, found = prediction_labels.c, {}
         ordered = sorted(subjects)
         with self.database.read() as connection:
-            for start in range(0, len(ordered), 500):
-                query = select(prediction_labels).where(c.model == model, c.subject.in_(ordered[start : start + 500]))
+            for start in range(0, len(ordered), IN_ONE_QUERY):
+                query = select(prediction_labels).where(
+                    c.model == model, c.subject.in_(ordered[start : start + IN_ONE_QUERY])
+                )
                 for row in connection.execute(query.order_by(c.id)).mappings():
                     found[row["tenant"], row["subject"]] = row["label"], _utc(row["known_at"])
         return found

@@ -87,8 +87,8 @@ def test_a_prediction_is_found_by_its_tenant_alone_and_never_a_shadows(store):
 
 def test_a_subject_brings_all_stages(store):
     store.add([kept("a:0", entity="L1"), kept("a:0", entity="L1", stage="shadow", version="2")])
-    assert [one.stage for one in store.of_subject("loans", "L1")] == ["champion", "shadow"]
-    assert [one.stage for one in store.of_subject("loans", "a:0")] == ["champion", "shadow"]
+    assert [one.stage for one in store.of_subjects("loans", ["L1"])] == ["champion", "shadow"]
+    assert [one.stage for one in store.of_subjects("loans", ["a:0", "L1"])] == ["champion", "shadow"]
 
 
 def test_old_predictions_go_and_their_labels_with_them(store):
