@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FEWEST = 50
 """Labelled rows of a period that are measured and tested; fewer say nothing."""
+N_RESAMPLES = 200
 EARLY = 0.001
 """p below which rows with labels are told to differ from those that wait."""
 
@@ -81,6 +82,7 @@ def performance(
         "periods": found,
         "mean_absolute_error": mean_absolute_error(*map(list, zip(*pairs, strict=True))) if pairs else None,
         "metric": metric,
+        "tested": shift,
         "assumptions": ASSUMPTIONS,
     }
     if as_json:
@@ -158,7 +160,7 @@ class _Watch:
         from evals.tabular.resampling import as_list
 
         after = period.scored(self.model)
-        found = changes(self.before, after, margin=self.margin)
+        found = changes(self.before, after, margin=self.margin, n_resamples=N_RESAMPLES)
         facts: dict[str, Any] = {
             "realised": {one.metric: _number(one.period) for one in found},
             "changes": {one.metric: {"difference": as_list(one.difference), "verdict": one.verdict} for one in found},
@@ -217,7 +219,7 @@ def _print(facts: dict[str, Any]) -> None:
             cells += ["", "expected to be worse" if metric in one["below_margin"] else ""]
         moved = one["rows_moved"]
         cells.append(f"{_shown(moved['separability'][0])} {', '.join(moved['drivers'][:2])}" if moved else "")
-        cells.append(one["concept"]["verdict"] if one["concept"] else "not testable yet")
+        cells.append(_believed(one, facts["tested"]))
         table.add_row(*map(escape, cells))
     console.print(table)
     for one in facts["periods"]:
@@ -231,6 +233,12 @@ def _print(facts: dict[str, Any]) -> None:
     console.print("The estimate assumes:")
     for line in facts["assumptions"]:
         console.print(f"  - {line}", soft_wrap=False)
+
+
+def _believed(period: dict[str, Any], tested: bool) -> str:
+    if not tested:
+        return "not tested"
+    return period["concept"]["verdict"] if period["concept"] else "not testable yet"
 
 
 def _shown(value: float | None) -> str:

@@ -68,11 +68,11 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
     scores = np.round(np.random.default_rng(9).beta(2, 4, 20_000), 2)
     truth = values_of(Scored((np.random.default_rng(8).random(20_000) < scores).astype(np.int8), scores, 0.4))
     hits = dict.fromkeys(("roc_auc", "recall", "brier", "calibration_error"), 0)
-    for seed in range(60):
+    for seed in range(40):
         drawn = measure(rows(300, seed + 100), n_resamples=100, seed=seed)
         for name in hits:
             hits[name] += drawn[name].low <= truth[name] <= drawn[name].high
-    assert min(hits.values()) >= 50  # of 60 at 95 %; 57 expected
+    assert min(hits.values()) >= 33  # of 40 at 95 %; 38 expected
 
 
 def test_a_calibration_error_starts_at_zero_only_where_luck_explains_it():
