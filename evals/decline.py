@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from evals.digest_store import TrendPoint
-from evals.summary import MetricSummary
+from evals.digest_store import Mean, TrendPoint
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def declined(metric: str, trend: Sequence[TrendPoint]) -> Decline | None:
     return None
 
 
-def _is_better(one: MetricSummary, other: MetricSummary) -> bool:
+def _is_better(one: Mean, other: Mean) -> bool:
     if other.higher_is_better:
         return one.low > other.high
     return one.high < other.low

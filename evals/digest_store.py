@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Select, String, cast, delete, func, insert, select
@@ -40,13 +40,32 @@ class RunLine:
     """Of the metric that was asked for."""
 
 
+class Mean(Protocol):
+    """What is read of a mean: a `MetricSummary` is one."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_errors: int
+    higher_is_better: bool
+    unit: str
+
+
+@dataclass(frozen=True)
+class RecentRun:
+    line: RunLine
+    means: dict[str, Mean]
+    """Over all samples, by metric."""
+
+
 @dataclass(frozen=True)
 class TrendPoint:
     run_id: str
     created_at: datetime
     target: str
     ref: str
-    summary: MetricSummary
+    summary: Mean
 
 
 @dataclass(frozen=True)
@@ -96,6 +115,7 @@ def keep_digest(connection: Connection, run: EvalRun, summary: Mapping[str, Json
 
 
 COUNTS = ("n_rows", "n_cached", "n_failed", "seconds", "prompt_tokens", "completion_tokens")
+RECENT = ("run_id", "suite", "target", "status", "created_at", "ref", *COUNTS)
 MEASURED = ("mean", "low", "high", "n", "n_clusters", "n_errors", "higher_is_better", "unit")
 
 
@@ -168,26 +188,23 @@ class RunHistory:
         found = self._all(asked)
         return found[0].run_id if found else None
 
-    def recent(self, suites: Sequence[str], limit: int) -> "dict[str, list[tuple[RunLine, dict[str, MetricSummary]]]]":
-        """By suite the newest runs that are no side of a gate, newest first, each with its means over all samples."""
-        d = eval_digests.c
-        place = func.row_number().over(partition_by=d.suite, order_by=d.created_at.desc()).label("place")
-        ranked = select(d.run_id, place).where(d.suite.in_(suites), d.ref == "").subquery()
-        newest = select(ranked.c.run_id).where(ranked.c.place <= limit)
-        lines = [_line(row) for row in self._all(_listed().where(eval_runs.c.id.in_(newest)))]
-        means: dict[str, dict[str, MetricSummary]] = {line.id: {} for line in lines}
-        m, ids = eval_metrics.c, list(means)
-        columns = (m.run_id, m.metric, *(m[name] for name in MEASURED))
-        for start in range(0, len(ids), IN_ONE_QUERY):
-            part = m.run_id.in_(ids[start : start + IN_ONE_QUERY])
-            for run, metric, *numbers in self._all(
-                select(*columns).where(part, m.slice == EVERYTHING).order_by(m.place)
-            ):
-                means[run][metric] = MetricSummary.model_construct(**dict(zip(MEASURED, numbers, strict=True)))
-        found: dict[str, list[tuple[RunLine, dict[str, MetricSummary]]]] = {name: [] for name in suites}
-        for line in sorted(lines, key=lambda one: one.created_at, reverse=True):
-            found[line.suite].append((line, means[line.id]))
-        return found
+    def recent(self, suites: Sequence[str], limit: int) -> dict[str, list[RecentRun]]:
+        """By suite the newest runs that are no side of a gate, newest first: one read, for all suites that an overview shows."""
+        d, m = eval_digests.c, eval_metrics.c
+        place = func.row_number().over(partition_by=d.suite, order_by=d.created_at.desc()).label("rank")
+        ranked = select(eval_digests, place).where(d.suite.in_(suites), d.ref == "").subquery()
+        facts = [ranked.c[name].label(name if name != "run_id" else "id") for name in RECENT]
+        whole = (m.run_id == ranked.c.run_id) & (m.slice == EVERYTHING)
+        asked = select(*facts, m.metric, *(m[name] for name in MEASURED)).select_from(ranked)
+        asked = asked.join(eval_metrics, whole, isouter=True).where(ranked.c.rank <= limit)
+        found: dict[str, dict[str, RecentRun]] = {name: {} for name in suites}
+        for row in self._all(asked.order_by(ranked.c.suite, ranked.c.rank, m.place)):
+            runs = found[row.suite]
+            if row.id not in runs:
+                runs[row.id] = RecentRun(_line(row), {})
+            if row.metric is not None:
+                runs[row.id].means[row.metric] = row
+        return {name: list(runs.values()) for name, runs in found.items()}
 
     def metric_names(self, suite: str) -> list[str]:
         """In the suite's order, as its newest run has them."""

@@ -80,7 +80,7 @@ def test_the_gates_runs_are_told_from_a_suites_own(history, end):
     assert [line.id for line in history.runs(RunQuery(with_gate=False), 9)] == ["run_own"]
     assert history.n_runs(RunQuery(with_gate=False)) == 1
     assert history.before("run_gate") is None
-    assert list(history.recent(["tiny"], 9)["tiny"][0][1]) == ["f1"]
+    assert [list(run.means) for run in history.recent(["tiny"], 9)["tiny"]] == [["f1"]]
 
 
 def test_a_trend_holds_the_newest_runs_oldest_first(history, end):
@@ -89,7 +89,10 @@ def test_a_trend_holds_the_newest_runs_oldest_first(history, end):
     assert [p.run_id for p in history.trend("tiny", "f1", limit=2)] == ["run_2", "run_3"]
     assert history.before("run_2") == "run_1"
     assert history.before("run_0") is None
-    assert [line.id for line, _ in history.recent(["tiny", "none"], 2)["tiny"]] == ["run_3", "run_2"]
+    recent = history.recent(["tiny", "none"], 2)
+    assert [run.line.id for run in recent["tiny"]] == ["run_3", "run_2"]
+    assert recent["tiny"][0].means["f1"].mean == pytest.approx(0.45)
+    assert recent["none"] == []
 
 
 def test_a_run_under_way_is_listed_and_its_values_come_from_its_rows(history, database):

@@ -15,11 +15,7 @@ from app.web.dashboard.table import Column, Row, Table, interval
 from app.web.dashboard.view import View, address
 
 if TYPE_CHECKING:
-    from evals.digest_store import RunLine, SuiteLine
-    from evals.summary import MetricSummary
-
-    Recent = list[tuple[RunLine, dict[str, MetricSummary]]]
-    """A suite's newest runs with their means, newest first."""
+    from evals.digest_store import RecentRun, SuiteLine
 
 SEVERITY = ("bad", "warn", "info")
 LOOKED_AT = 30
@@ -97,13 +93,13 @@ def _watches(sources: Sources, watches: list[str], now: datetime) -> Iterator[Fi
             yield Finding("warn", "No check of drift since", newest.window_end, bad, link, f"drift in {watch}")
 
 
-def _suite(suite: "SuiteLine", recent: "Recent") -> Iterator[Finding]:
+def _suite(suite: "SuiteLine", recent: "list[RecentRun]") -> Iterator[Finding]:
     from evals.decline import declined
     from evals.digest_store import TrendPoint
 
     if not recent:
         return
-    line, means = recent[0]
+    line, means = recent[0].line, recent[0].means
     link, where = f"/dashboard/runs/{line.id}", f"suite {suite.name}"
     if line.status == "failed":
         yield Finding("bad", "Every sample failed", line.created_at, f"{line.n_failed} of {line.n_rows}", link, where)
@@ -111,7 +107,9 @@ def _suite(suite: "SuiteLine", recent: "Recent") -> Iterator[Finding]:
         yield Finding("warn", "Samples fail", line.created_at, f"{line.n_failed} of {line.n_rows}", link, where)
     for metric, mean in means.items():
         series = [
-            TrendPoint(r.id, r.created_at, r.target, r.ref, m[metric]) for r, m in reversed(recent) if metric in m
+            TrendPoint(run.line.id, run.line.created_at, run.line.target, run.line.ref, run.means[metric])
+            for run in reversed(recent)
+            if metric in run.means
         ]
         lost = declined(metric, series)
         if lost is not None:
@@ -161,7 +159,7 @@ def _findings_table(findings: list[Finding]) -> Table:
     return Table("findings", "What is wrong", columns, rows)
 
 
-def _suites_table(suites: "list[SuiteLine]", recent: "dict[str, Recent]") -> Table:
+def _suites_table(suites: "list[SuiteLine]", recent: "dict[str, list[RecentRun]]") -> Table:
     columns = (
         Column("suite", "Suite", is_heading=True),
         Column("at", "Newest run", "time"),
@@ -175,8 +173,8 @@ def _suites_table(suites: "list[SuiteLine]", recent: "dict[str, Recent]") -> Tab
     return Table("suites", "Suites", columns, rows, empty="No run yet.")
 
 
-def _suite_row(suite: "SuiteLine", recent: "Recent") -> Row:
-    line, means = recent[0] if recent else (None, {})
+def _suite_row(suite: "SuiteLine", recent: "list[RecentRun]") -> Row:
+    line, means = (recent[0].line, recent[0].means) if recent else (None, {})
     metric, mean = next(iter(means.items()), ("", None))
     status = line.status if line else "running"
     return {

@@ -9,8 +9,7 @@ from app.web.dashboard.table import Column, Row, Table, interval
 from app.web.dashboard.view import Chart, View, address
 
 if TYPE_CHECKING:
-    from evals.digest_store import RunLine, TrendPoint
-    from evals.summary import MetricSummary
+    from evals.digest_store import Mean, RunLine, TrendPoint
 
 PAGE = 50
 MOST = 10_000
@@ -133,7 +132,7 @@ def _run_row(line: "RunLine") -> Row:
     }
 
 
-def measured(summary: "MetricSummary | None") -> dict[str, float | int | None]:
+def measured(summary: "Mean | None") -> dict[str, float | int | None]:
     """A mean's numbers as cells."""
     names = ("mean", "low", "high", "n", "n_errors")
     return {name: getattr(summary, name) if summary else None for name in names}
