@@ -24,27 +24,25 @@ N_COLUMNS = 12
 
 def fairest(rows: "Rows", candidates: "Sequence[Candidate]") -> "Candidate":
     """The best in the folds among those that are fair there. Raises: FairnessViolation with what comes closest."""
-    frame = rows.frame.iloc[rows.scored]
-    labels = rows.labels[rows.scored]
     judged = []
     for at, one in enumerate(candidates):
         decisions = one.scores >= one.threshold
-        reports = fairness_reports(rows, frame, labels, decisions)
+        reports = fairness_reports(rows, rows.scored, decisions)
         judged.append(Judged(f"{at}: {one.config.kind}", _upwards(one.values), tuple(reports)))
     chosen = select(judged, rows.config.target_metric).chosen
     return candidates[judged.index(chosen)]
 
 
-def fairness_reports(
-    rows: "Rows", frame: object, labels: "np.ndarray", decisions: "np.ndarray"
-) -> list[FairnessReport]:
-    """One per protected attribute of the config; attributes with a group without rows are left out."""
+def fairness_reports(rows: "Rows", places: "np.ndarray", decisions: "np.ndarray") -> list[FairnessReport]:
+    """Of decisions about the rows at `places`: one per protected attribute; those with a group without rows are left out."""
+    frame = rows.frame.iloc[places]
+    clusters = frame[rows.spec.group].to_numpy() if rows.spec.group else None
     asked = rows.config.fairness
     rule = FairnessRule(max_difference=asked.max_difference, impact=asked.impact, min_rows=asked.min_rows)
-    outcome = Outcome.of(labels, decisions, rows.spec.favourable)
+    outcome = Outcome.of(rows.labels[places], decisions, rows.spec.favourable)
     found = []
     for name in asked.attributes or tuple(rows.spec.protected):
-        grouped = privileged_and_not(outcome, frame, rows.spec, name)
+        grouped = privileged_and_not(outcome, frame, rows.spec, name, clusters)
         if len(set(grouped.group.tolist())) == 2:
             found.append(fairness_of(grouped, name, rule))
     return found
@@ -53,8 +51,7 @@ def fairness_reports(
 def chapters(trained: "Trained") -> dict[str, str]:
     """Markdown by title, of the held-out rows: Fairness where attributes are protected, Explanation."""
     rows, outcome = trained.rows, trained.outcome
-    frame = rows.frame.iloc[rows.split.test]
-    reports = fairness_reports(rows, frame, outcome.labels, outcome.scores >= outcome.threshold)
+    reports = fairness_reports(rows, rows.split.test, outcome.scores >= outcome.threshold)
     found = {"Explanation": _importance(trained.model)} if len(trained.model.reference) else {}
     return {"Fairness": _fairness(reports, rows.spec.favourable)} | found if reports else found
 

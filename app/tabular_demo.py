@@ -138,8 +138,7 @@ def _tell_fairness(done: Done, say: Say) -> None:
     from evals.tabular.resampling import told
 
     rows, outcome = done.trained.rows, done.trained.outcome
-    frame = rows.frame.iloc[rows.split.test]
-    for report in fairness_reports(rows, frame, outcome.labels, outcome.scores >= outcome.threshold):
+    for report in fairness_reports(rows, rows.split.test, outcome.scores >= outcome.threshold):
         for name, figure in report.figures.items():
             say(f"  {report.attribute}: {name:30} {told(figure.measured)}  {figure.verdict}")
 

@@ -153,7 +153,8 @@ class TabularTracker:
             client.log_artifacts(run, str(place), FOLDER)
 
     def _client(self) -> MlflowClient:
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        for name in ("alembic", "mlflow"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         if path := self._sqlite_path():
             path.parent.mkdir(parents=True, exist_ok=True)
         return MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)

@@ -84,8 +84,8 @@ def test_a_model_that_is_fair_is_kept_though_another_is_better(settings, monkeyp
     assert best is best_of(rows, candidates)  # where all are fair
     other = next(one for one in candidates if one is not best)
 
-    def unfair(rows, frame, labels, decisions):
-        given = card_reports(rows, frame, labels, decisions)
+    def unfair(rows, places, decisions):
+        given = card_reports(rows, places, decisions)
         return given if (decisions == (other.scores >= other.threshold)).all() else [_broken(one) for one in given]
 
     card_reports = card.fairness_reports
