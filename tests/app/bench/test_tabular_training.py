@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from app.bench.plain_xgboost import figures, plain_scores
-from app.bench.tabular import difference
+from app.bench.tabular_training import difference
 
 pytestmark = pytest.mark.slow
 
