@@ -55,7 +55,8 @@ INJECTION_FORMATS: Mapping[str, Format] = {
 def planted(rows: Sequence[BuiltRow], how: Planting, seed: int) -> list[BuiltRow]:
     """The rows that host nothing, cut like hosts, and `per_text` hosts for each planted text.
 
-    Places alternate between start, middle and end. Hosts change sources in turn, so that a large source does not take them all.
+    Places alternate between start, middle and end. Every document is as likely a host as any other, so that no source gives away
+    whether something was planted.
     """
     rng = random.Random(seed)
     attacks = [row for row in rows if row.source in how.sources]
@@ -109,19 +110,15 @@ def _planted(attack: BuiltRow, host: BuiltRow, place: str, how: Planting, rng: r
 
 
 def _deck(rows: Sequence[BuiltRow], kind: str, rng: random.Random) -> Iterator[BuiltRow]:
-    """Endlessly: a host from each source in turn. None where no row is of that kind."""
-    by_source: dict[str, list[BuiltRow]] = {}
-    for row in rows:
-        is_document = len(row.fields["text"].split()) >= 15  # orders are planted in documents, not in questions
-        if is_document and row.fields.get("kind", "text") == kind:
-            by_source.setdefault(row.source, []).append(row)
-    for hosts in by_source.values():
-        rng.shuffle(hosts)
-    turn = 0
-    while by_source:
-        for hosts in by_source.values():
-            yield hosts[turn % len(hosts)]
-        turn += 1
+    """Endlessly: the documents of that kind, shuffled. None where no row is of it."""
+    hosts = [
+        row
+        for row in rows
+        if row.fields.get("kind", "text") == kind
+        and len(row.fields["text"].split()) >= 15  # orders are planted in documents, not in questions
+    ]
+    rng.shuffle(hosts)
+    return itertools.cycle(hosts)
 
 
 def _take(deck: Iterator[BuiltRow], n: int) -> list[BuiltRow]:

@@ -41,14 +41,14 @@ def test_every_host_stands_once_alone_and_every_attack_in_its_number_of_hosts():
     )
 
 
-def test_places_alternate_and_a_large_source_does_not_take_all_the_attacks():
+def test_places_alternate_and_no_document_hosts_twice_while_another_hosts_nothing():
     positive = [row for row in planted(ROWS, HOW, seed=1) if row.fields["label"] == "injection"]
     assert {place: sum(row.fields["place"] == place for row in positive) for place in PLACES} == dict.fromkeys(
         PLACES, 6
     )
     text = [row for row in positive if row.fields["kind"] == "text"]
-    assert sum("context:h" in row.groups[1] for row in text) == 6
-    assert sum("context:p" in row.groups[1] for row in text) == 6
+    hosts = [row.groups[1] for row in text]
+    assert len(set(hosts)) == len(hosts)
 
 
 def test_code_goes_into_code_and_nothing_into_bare_questions():
