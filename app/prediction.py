@@ -34,6 +34,7 @@ Known = tuple[str, bool, datetime | None]
 """A prediction's key or a row's own id, whether it was positive, and when that was known; None for now."""
 log = structlog.get_logger("assay.tabular")
 PINNED = "pinned"
+QUICK_ROWS = 4
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,17 @@ class Predictions:
         if route is not None and route.shadow is not None:
             self._mirror(found, asked)
         return found
+
+    def is_quick(self, model: str, rows: Sequence[Row]) -> bool:
+        """Whether `predict` takes less time than to hand it to a thread: few rows, of models in memory."""
+        if len(rows) > QUICK_ROWS or not self._is_following:
+            return False
+        name, _, wanted = model.partition("@")
+        state = None if wanted else self._state(name)
+        if state is None:
+            return self.store.is_loaded(name, wanted)
+        known = all(self.store.is_loaded(name, one.version) for one in state.live)
+        return known and (state.champion is not None or self.store.is_loaded(name))
 
     def describe(self, model: str) -> Predictor:
         """The version that `name`, `name@version` or `name@alias` means. Raises: NotFound."""

@@ -98,7 +98,8 @@ def make_service(product: Product, config: ApiConfig) -> Service:
     return Service(product, config, metrics, Workers(config, metrics), Gatekeeper(product.keys, config))
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
+    """Asynchronous, or FastAPI would ask a thread for it at every request."""
     return request.app.state.service
 
 

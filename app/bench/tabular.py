@@ -1,93 +1,186 @@
-"""python -m app.bench.tabular carclaims adult --seeds 0,1: `assay tabular train` against thirty plain lines, same rows, same run.
+"""python -m app.bench.tabular [--home FOLDER]: single rows over HTTP, rows in bulk, and what each step costs. Prints JSON.
 
-Writes docs/tabular-benchmarks.json. The plain model gets the same columns, the same training rows and a search of its own.
+Trains the shipped `claims` config into FOLDER where no model is there yet (about a minute). Wall times depend on what else the machine
+does: `load_before` and the processor's time are told beside them.
 """
 
 import argparse
+import http.client
 import json
+import os
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from statistics import mean, median, quantiles
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from app.bench.plain_xgboost import figures, plain_scores
-from app.settings import ROOT, load_settings
-from app.tabular import Done, train_table_model
-from finetune.tabular.config import load_config
+from app.bench.__main__ import machine
+from app.bench.server import serving
+from app.settings import ROOT
+from data.tabular.claims import generate_claims
+from data.tabular.contract import faults_and_settled
+from data.tabular.table_spec import ClaimsSource
+from serving.tabular.batch import BatchConfig, score_partition, scoring_spec
+from serving.tabular.model_store import ModelStore
+from serving.tabular.predictor import Predictor
 
-OUT = ROOT / "docs" / "tabular-benchmarks.json"
-N_RESAMPLES = 1000
+N_ROWS = 400_000
+N_REQUESTS = 1_000
+PORT = 8767
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("configs", nargs="+")
-    parser.add_argument("--seeds", default="0", help="of the split: who is held out")
-    parser.add_argument("--trials", type=int, default=12, help="of the plain model's search")
+    parser.add_argument("--home", type=Path, default=Path(tempfile.gettempdir()) / "assay-bench" / "tabular")
+    parser.add_argument("--only", default="steps,http,batch")
     given = parser.parse_args()
-    found = json.loads(OUT.read_text()) if OUT.exists() else {}
-    for name in given.configs:
-        for seed in given.seeds.split(","):
-            found.setdefault(name, {})[seed] = compared(name, int(seed), given.trials)
-            print(json.dumps({name: found[name][seed]}, indent=1))
-    OUT.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
-    return 0
+    given.home.mkdir(parents=True, exist_ok=True)
+    predictor = trained(given.home)
+    about = {"date": date.today().isoformat(), "machine": machine(), "load_before": round(os.getloadavg()[0], 1)}
+    found: dict[str, Any] = about | {
+        "model": predictor.described() | {"n_features": predictor.model.features.n_features}
+    }
+    rows = requests()
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "steps": lambda: steps(predictor, rows),
+        "http": lambda: over_http(given.home, rows),
+        "batch": lambda: in_bulk(predictor, given.home),
+    }
+    for name in given.only.split(","):
+        found[name] = {"load_before": round(os.getloadavg()[0], 1)} | parts[name]()
+    print(json.dumps(found, indent=2))
 
 
-def compared(name: str, seed: int, n_trials: int) -> dict[str, Any]:
-    """Figures of both on the held-out rows, and the interval of their difference."""
-    with tempfile.TemporaryDirectory() as home:
-        begun, used = time.monotonic(), time.process_time()
-        loaded = load_config(name, ["tracking.enabled=false", "quality=false", f"split.seed={seed}"])
-        done = train_table_model(loaded, load_settings(home=Path(home)), log=print)
-        ours_s, ours_cpu_s = time.monotonic() - begun, time.process_time() - used
-    begun, used = time.monotonic(), time.process_time()
-    scores = _plain(done, n_trials)
-    plain_s, plain_cpu_s = time.monotonic() - begun, time.process_time() - used
-    outcome = done.trained.outcome
+def trained(home: Path) -> Predictor:
+    """The newest `claims` of `home`, trained now where there is none."""
+    store = ModelStore(home / "var" / "tabular" / "models")
+    if not store.versions("claims"):
+        command = [sys.executable, "-m", "app", "tabular", "train", "claims", "tracking.enabled=false"]
+        subprocess.run(command, cwd=ROOT, env=os.environ | {"ASSAY_HOME": str(home)}, check=True)
+        store = ModelStore(home / "var" / "tabular" / "models")
+    return store.predictor("claims", store.versions("claims")[-1])
+
+
+def requests(n: int = 200) -> list[dict[str, Any]]:
+    """Claims that the model has not seen, as JSON has them, without the label."""
+    frame = generate_claims(ClaimsSource(kind="claims", n_rows=n, seed=991)).claims
+    lines = frame.drop(columns=["fraud", "label_known_at"]).to_dict("records")
+    return [{name: _plain(value) for name, value in line.items()} for line in lines]
+
+
+def _plain(value: Any) -> Any:
+    if pd.isna(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def steps(predictor: Predictor, rows: list[dict[str, Any]], repeats: int = 2_000) -> dict[str, Any]:
+    """One row in this process, by step: the contract, the features, the trees, all of it."""
+    model = predictor.model
+    matrix = model.matrix(rows[:1])
+    calls: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "contract": lambda row: predictor.contract.check([row]),
+        "features": lambda row: model.matrix([row]),
+        "score": lambda row: model.scores_of_features(matrix),
+        "all": lambda row: predictor.score_rows([row]),
+    }
+    out = {}
+    for name, call in calls.items():
+        for row in rows:
+            call(row)
+        walls, cpu = [], time.process_time()
+        for at in range(repeats):
+            began = time.perf_counter()
+            call(rows[at % len(rows)])
+            walls.append((time.perf_counter() - began) * 1e6)
+        out[name] = {"p50_us": round(median(walls)), "cpu_us": round((time.process_time() - cpu) * 1e6 / repeats)}
+    return out
+
+
+def over_http(home: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """`assay serve` over loopback: one row per request, one connection, one request after another; every request is kept."""
+    bodies = [json.dumps({"rows": [row]}).encode() for row in rows]
+    with serving(home, PORT) as (url, process, _):
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+        for body in bodies * 3:
+            _ask(connection, body)
+        before, walls, models = process.cpu_times(), [], []
+        for at in range(N_REQUESTS):
+            wall, inside = _ask(connection, bodies[at % len(bodies)])
+            walls.append(wall)
+            models.append(inside)
+        after = process.cpu_times()
+        connection.close()
+    cuts = quantiles(walls, n=20)
+    cpu_s = after.user + after.system - before.user - before.system
     return {
-        "date": date.today().isoformat(),
-        "n_held_out": len(outcome.labels),
-        "n_positive": int(outcome.labels.sum()),
-        "assay": _rounded(figures(outcome.labels, outcome.scores)),
-        "plain": _rounded(figures(outcome.labels, scores)),
-        "difference": difference(outcome.labels, outcome.scores, scores),
-        "seconds": _rounded({"assay": ours_s, "assay_cpu": ours_cpu_s, "plain": plain_s, "plain_cpu": plain_cpu_s}),
+        "n": N_REQUESTS,
+        "p50_ms": round(cuts[9], 2),
+        "p95_ms": round(cuts[18], 2),
+        "model_p50_ms": round(median(models), 2),
+        "model_p95_ms": round(quantiles(models, n=20)[18], 2),
+        "server_cpu_ms_a_request": round(cpu_s * 1000 / N_REQUESTS, 2),
     }
 
 
-def difference(labels: np.ndarray, ours: np.ndarray, plain: np.ndarray) -> dict[str, list[float]]:
-    """Ours less the plain one's, with the 95 % interval of a bootstrap over the same rows."""
-    rng = np.random.default_rng(0)
-    told = {}
-    drawn = [rng.integers(0, len(labels), len(labels)) for _ in range(N_RESAMPLES)]
-    for metric, value in figures(labels, ours).items():
-        gaps = [figures(labels[at], ours[at])[metric] - figures(labels[at], plain[at])[metric] for at in drawn]
-        low, high = np.quantile(gaps, [0.025, 0.975])
-        told[metric] = [round(float(one), 4) for one in (value - figures(labels, plain)[metric], low, high)]
-    return told
+def _ask(connection: http.client.HTTPConnection, body: bytes) -> tuple[float, float]:
+    """Milliseconds to the whole reply, and those that the server says its model took."""
+    began = time.perf_counter()
+    connection.request("POST", "/v1/models/claims/predict", body, {"Content-Type": "application/json"})
+    reply = connection.getresponse()
+    content = reply.read()
+    wall = (time.perf_counter() - began) * 1000
+    if reply.status != 200:
+        raise RuntimeError(f"The server answered {reply.status}: {content[:500]!r}")
+    return wall, float(reply.headers["Server-Timing"].partition("dur=")[2])
 
 
-def _plain(done: Done, n_trials: int) -> np.ndarray:
-    rows = done.trained.rows
-    columns = list(done.model.features.columns)
-    frame = rows.frame[columns].copy()
-    for name in columns:
-        if pd.api.types.is_datetime64_any_dtype(frame[name].dtype):
-            frame[name] = frame[name].astype("int64")
-        elif frame[name].dtype == "boolean":
-            frame[name] = frame[name].astype("float64")
-    train, test = rows.split.development, rows.split.test
-    return plain_scores(frame.iloc[train], rows.labels[train], frame.iloc[test], n_trials)
+def in_bulk(predictor: Predictor, home: Path, rounds: int = 3) -> dict[str, Any]:
+    """Rows a second: of a file into a file, and of a frame in memory by step. The median of some rounds, after one that is not counted."""
+    source = home / f"claims-{N_ROWS}.parquet"
+    if not source.exists():
+        made = generate_claims(ClaimsSource(kind="claims", n_rows=N_ROWS, n_policies=N_ROWS // 3, seed=992))
+        made.claims.drop(columns=["fraud", "label_known_at"]).to_parquet(source, index=False)
+    spec = scoring_spec(predictor)
+    raw = pd.read_parquet(source, columns=list(spec.columns))
+    settled, faults = faults_and_settled(raw, spec)
+    matrix = predictor.model.features.transform(settled)
+    result = home / "scores.parquet"
+
+    def file_to_file() -> None:
+        result.unlink(missing_ok=True)
+        score_partition(predictor, source, result, BatchConfig())
+
+    calls: dict[str, Callable[[], Any]] = {
+        "file_to_file": file_to_file,
+        "contract_features_score": lambda: predictor.score_table(faults_and_settled(raw, spec)[0]),
+        "features_score": lambda: predictor.score_table(settled),
+        "contract": lambda: faults_and_settled(raw, spec),
+        "features": lambda: predictor.model.features.transform(settled),
+        "score": lambda: predictor.model.scores_of_features(matrix),
+    }
+    return {"n_rows": N_ROWS, "n_faults": len(faults)} | {name: _rate(call, rounds) for name, call in calls.items()}
 
 
-def _rounded(values: dict[str, float]) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in values.items()}
+def _rate(call: Callable[[], Any], rounds: int) -> dict[str, int]:
+    call()
+    walls, cpus = [], []
+    for _ in range(rounds):
+        began, cpu = time.perf_counter(), time.process_time()
+        call()
+        walls.append(time.perf_counter() - began)
+        cpus.append(time.process_time() - cpu)
+    return {"rows_per_s": round(N_ROWS / median(walls)), "rows_per_cpu_s": round(N_ROWS / mean(cpus))}
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -22,7 +22,7 @@ from serving.tabular.predictor import Predictor
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 KEPT = 16
-"""Loaded models that are kept; the one not asked for longest goes first."""
+"""Loaded models that are kept; the one loaded first goes first."""
 LOOK_AGAIN_S = 1.0
 """How long an answer from the disk is believed: a new version or alias is seen within that time."""
 
@@ -83,19 +83,26 @@ class ModelStore:
     def predictor(self, name: str, wanted: str = "", *, digest: str = "") -> Predictor:
         """Raises: NotFound; TamperedModel where files are not those saved, or not those of `digest`; MissingExtra."""
         version = self.resolve(name, wanted)
-        with self._lock:
-            found = self._loaded.get((name, version))
-            if found is None:
-                found = self._loaded[name, version] = Predictor(self._load(name, version))
-                while len(self._loaded) > KEPT:
-                    self._loaded.popitem(last=False)
-            self._loaded.move_to_end((name, version))
+        found = self._loaded.get((name, version)) or self._loaded_now(name, version)
         if digest and found.model.digest != digest:
             raise TamperedModel(
                 f"{found.model.ref} is stored with digest {found.model.digest[:12]} and released with {digest[:12]}.",
                 next_step="Restore the released folder, or release this one as a new version.",
             )
         return found
+
+    def is_loaded(self, name: str, wanted: str = "") -> bool:
+        """Whether `predictor` would answer at once."""
+        return (name, self.resolve(name, wanted)) in self._loaded
+
+    def _loaded_now(self, name: str, version: str) -> Predictor:
+        """One thread loads; those that only read what is there never wait for it."""
+        with self._lock:
+            if (name, version) not in self._loaded:
+                self._loaded[name, version] = Predictor(self._load(name, version))
+                while len(self._loaded) > KEPT:
+                    self._loaded.popitem(last=False)
+            return self._loaded[name, version]
 
     def _load(self, name: str, version: str) -> TabularModel:
         model = load_model(self.folder(name, version))
