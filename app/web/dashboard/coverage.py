@@ -32,7 +32,7 @@ def coverage(sources: Sources, wanted: CoverageFilter) -> View:
         "points",
         "Questions and chunks",
         told,
-        {"x": "x", "y": "y", "series": "series", "label": "label", "cluster": "terms"},
+        {"x": "x", "y": "y", "series": "series", "label": "label", "cluster": "gap", "terms": "terms"},
     )
     return View("coverage.html", context, (_clusters_table(check), _points_table(check, points)), (chart,))
 
@@ -40,15 +40,17 @@ def coverage(sources: Sources, wanted: CoverageFilter) -> View:
 def _clusters_table(check) -> Table:
     rows = tuple(
         {
+            "number": number,
             "terms": ", ".join(cluster.terms),
             "n": cluster.n,
             "share": cluster.share,
             "similarity": cluster.similarity,
             "examples": " · ".join(cluster.examples),
         }
-        for cluster in check.clusters
+        for number, cluster in enumerate(check.clusters, 1)
     )
     columns = (
+        Column("number", "Gap", "figure"),
         Column("terms", "Asked about", is_heading=True),
         Column("n", "Questions", "figure"),
         Column("share", "Share", "share"),
@@ -65,12 +67,13 @@ def _clusters_table(check) -> Table:
 
 
 def _points_table(check, points) -> Table:
-    terms = {cluster.id: ", ".join(cluster.terms[:4]) for cluster in check.clusters}
+    gaps = {cluster.id: (number, ", ".join(cluster.terms[:4])) for number, cluster in enumerate(check.clusters, 1)}
     rows = tuple(
         {
             "series": "gap" if point.is_gap else "question" if point.kind == "query" else "chunk",
             "label": point.label,
-            "terms": terms.get(point.cluster, ""),
+            "gap": gaps.get(point.cluster, (None, ""))[0],
+            "terms": gaps.get(point.cluster, (None, ""))[1],
             "x": round(point.x, 4),
             "y": round(point.y, 4),
         }
@@ -79,7 +82,8 @@ def _points_table(check, points) -> Table:
     columns = (
         Column("label", "Question or chunk", is_heading=True),
         Column("series", "Kind"),
-        Column("terms", "Gap"),
+        Column("gap", "Gap", "figure"),
+        Column("terms", "About"),
         Column("x", "x", "figure"),
         Column("y", "y", "figure"),
     )

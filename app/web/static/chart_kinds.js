@@ -184,7 +184,7 @@ function map(rows, c, colours) {
       name: `${name} (${part.length})`,
       mode: "markers",
       marker: { color: colour, symbol, size, opacity, line: { width: kind === "gap" ? 1 : 0, color: colours.surface } },
-      text: part.map((row) => cut(row[c.label] ?? "") + (row[c.cluster] ? `<br><i>${plain(row[c.cluster])}</i>` : "")),
+      text: part.map((row) => cut(row[c.label] ?? "") + (row[c.cluster] ? `<br><i>gap ${row[c.cluster]}: ${plain(row[c.terms])}</i>` : "")),
       hovertemplate: "%{text}<extra></extra>",
     };
   });
@@ -192,11 +192,11 @@ function map(rows, c, colours) {
   return { traces, layout: { xaxis: axis, yaxis: { ...axis, scaleanchor: "x" }, hovermode: "closest", annotations: names(rows, c, colours) }, height: 480 };
 }
 
-// The terms of each gap, at its middle.
+// The number of each gap above its middle, as the table below has it: terms would cover one another.
 function names(rows, c, colours) {
-  const gaps = grouped(rows.filter((row) => row[c.series] === "gap" && row[c.cluster]), c.cluster).slice(0, 8);
+  const gaps = grouped(rows.filter((row) => row[c.series] === "gap" && row[c.cluster]), c.cluster);
   const mean = (part, axis) => part.reduce((sum, row) => sum + row[axis], 0) / part.length;
-  return gaps.map(([terms, part]) => ({ x: mean(part, c.x), y: mean(part, c.y), text: plain(terms), showarrow: true, arrowhead: 0, arrowcolor: colours.edge, ax: 0, ay: -64, font: { color: colours.ink, size: 12 }, bgcolor: colours.surface, bordercolor: colours.line, borderpad: 3 }));
+  return gaps.map(([number, part]) => ({ x: mean(part, c.x), y: mean(part, c.y), text: `<b>${plain(number)}</b>`, showarrow: false, yshift: 18, font: { color: colours.ink, size: 13 }, bgcolor: colours.surface, bordercolor: colours.line, borderpad: 2 }));
 }
 
 export const KINDS = {
