@@ -190,8 +190,12 @@ def _integers(cells: pd.Series, is_missing: pd.Series, column: Column) -> tuple[
 
 
 def _categories(cells: pd.Series, is_missing: pd.Series, column: Column) -> tuple[pd.Series, np.ndarray]:
-    words = texts(cells.where(~is_missing, None)) if is_missing.any() else texts(cells)
     declared = set(column.values)
+    if isinstance(cells.dtype, pd.CategoricalDtype) and pd.api.types.infer_dtype(cells.cat.categories) == "string":
+        known = cells.mask(is_missing).cat.remove_unused_categories()
+        found = sorted(set(known.cat.categories) - declared)
+        return known.cat.set_categories([*column.values, *found]), np.zeros(len(cells), dtype=bool)
+    words = texts(cells.where(~is_missing, None)) if is_missing.any() else texts(cells)
     found = [word for word in words.dropna().unique() if word not in declared]
     settled = words.astype(pd.CategoricalDtype([*column.values, *sorted(found)]))
     return settled, np.zeros(len(cells), dtype=bool)

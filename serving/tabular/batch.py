@@ -12,7 +12,9 @@ import hashlib
 import json
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,8 +77,9 @@ def score_partition(
     *,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     on_progress: Callable[[int], None] = lambda n: None,
+    threads: int = 2,
 ) -> BatchReport:
-    """Score a csv or parquet file into a parquet file.
+    """Score a csv or parquet file into a parquet file; `threads` chunks at a time. `on_progress` is told the rows that are done.
 
     Raises: NotFound; ContractBroken naming the cells at fault, with nothing of the result written.
     """
@@ -88,12 +91,18 @@ def score_partition(
             return done
         parts = _Parts(result, plan, now)
         resumed = 0
-        for at, frame in enumerate(_chunks(source, predictor.model.spec, config.chunk_rows)):
-            if parts.has(at):
-                resumed += 1
-            else:
-                parts.write(at, _scored(predictor, frame, config, at, parts.scored_at))
-            on_progress((at + 1) * config.chunk_rows)
+        with ThreadPoolExecutor(threads, thread_name_prefix="batch") as pool:
+            running: deque[Future[None]] = deque()
+            for at, frame in enumerate(_chunks(source, predictor, config.chunk_rows)):
+                if parts.has(at):
+                    resumed += 1
+                    continue
+                running.append(pool.submit(parts.score, predictor, frame, config, at))
+                if len(running) == threads:  # no more than these in memory, and their errors in their order
+                    running.popleft().result()
+                    on_progress((at + 2 - threads) * config.chunk_rows)
+            for one in running:
+                one.result()
         report = parts.join(predictor, source, resumed, config)
         parts.remove()
     return report
@@ -136,7 +145,7 @@ def _scored(predictor: Predictor, raw: pd.DataFrame, config: BatchConfig, at: in
         raw_kept = raw
     found = predictor.score_table(settled)
     kept = [name for name in dict.fromkeys((spec.id, *config.keep)) if name in raw]
-    columns: dict[str, Any] = {name: pa.Array.from_pandas(raw_kept[name]) for name in kept}
+    columns: dict[str, Any] = {name: pa.Array.from_pandas(_uncoded(raw_kept[name])) for name in kept}
     n = len(found)
     columns |= {"row": pa.array(np.flatnonzero(is_good) + first)} if not spec.id else {}
     columns |= {
@@ -149,6 +158,10 @@ def _scored(predictor: Predictor, raw: pd.DataFrame, config: BatchConfig, at: in
         ),
     }
     return _Chunk(pa.table(columns), _refused(raw, faults, first))
+
+
+def _uncoded(cells: pd.Series) -> pd.Series:
+    return cells.astype(object) if isinstance(cells.dtype, pd.CategoricalDtype) else cells
 
 
 _NEXT = "Mend the rows, or set them aside with: --on-fault set_aside"
@@ -184,13 +197,20 @@ def _same(word: str, n: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, dtype=np.int32)), pa.array([word]))
 
 
-def _chunks(source: Path, spec: TableSpec, n_rows: int) -> Iterator[pd.DataFrame]:
-    """A parquet file is read piece by piece; a csv file at once: what its columns hold is only seen as a whole."""
+def _chunks(source: Path, predictor: Predictor, n_rows: int) -> Iterator[pd.DataFrame]:
+    """A parquet file is read piece by piece; a csv file at once: what its columns hold is only seen as a whole.
+
+    Words that the model reads come as codes, for a string object per cell would cost more than the trees.
+    """
+    spec = predictor.model.spec
+    coded = {name for name in predictor.model.features.columns if spec.columns[name].kind == "category"}
     if source.suffix == ".parquet":
-        file = pq.ParquetFile(source)
-        read = [name for name in file.schema_arrow.names if name not in spec.dropped]
-        for batch in file.iter_batches(n_rows, columns=read):
-            yield batch.to_pandas(strings_to_categorical=False)
+        schema = pq.read_schema(source)
+        read = [name for name in schema.names if name not in spec.dropped]
+        words = [name for name in read if name in coded and pa.types.is_string(schema.field(name).type)]
+        with pq.ParquetFile(source, read_dictionary=words) as file:
+            for batch in file.iter_batches(n_rows, columns=read):
+                yield batch.to_pandas()
         return
     frame = read_table(spec.model_copy(update={"source": FileSource(kind="csv", paths=(source.resolve(),))}))
     for start in range(0, len(frame), n_rows):
@@ -214,6 +234,9 @@ class _Parts:
 
     def has(self, at: int) -> bool:
         return self._refused(at).exists()  # written last
+
+    def score(self, predictor: Predictor, frame: pd.DataFrame, config: BatchConfig, at: int) -> None:
+        self.write(at, _scored(predictor, frame, config, at, self.scored_at))
 
     def write(self, at: int, chunk: _Chunk) -> None:
         with _whole(self._table(at)) as aside:

@@ -94,7 +94,7 @@ def test_an_interrupted_run_leaves_no_result_and_goes_on_where_it_stopped(predic
             raise Stopped
 
     with pytest.raises(Stopped):
-        score_partition(predictor, source, result, SMALL, now=at(), on_progress=stop_after_two)
+        score_partition(predictor, source, result, SMALL, now=at(), on_progress=stop_after_two, threads=1)
     assert not result.exists()
     report = score_partition(predictor, source, result, SMALL, now=at(datetime(2027, 1, 1, tzinfo=UTC)))
     assert report.n_chunks_resumed == 2
@@ -109,7 +109,7 @@ def test_a_torn_part_is_made_again(predictor, source, result, monkeypatch):
             raise Stopped
 
     with pytest.raises(Stopped):
-        score_partition(predictor, source, result, SMALL, on_progress=stop_after_two)
+        score_partition(predictor, source, result, SMALL, on_progress=stop_after_two, threads=1)
     (folder,) = result.parent.glob(".*.parts-*")
     (folder / "00000001.refused").unlink()  # the process died between a chunk's table and its mark
     (folder / "00000002.parquet.incoming").write_bytes(b"torn")
@@ -173,6 +173,21 @@ def test_missing_and_unknown_columns_and_files_are_refused(predictor, source, re
     frame.to_parquet(source)
     with pytest.raises(InvalidInput, match="weather"):
         score_partition(predictor, source, result, BatchConfig(keep=("weather",)))
+
+
+def test_words_in_codes_and_columns_of_words_give_the_same_bits(predictor, source, result, tmp_path):
+    frame = pd.read_parquet(source)
+    coded = frame.assign(**{name: frame[name].astype("category") for name in ("purpose", "town", "loan")})
+    coded.to_parquet(tmp_path / "coded.parquet")
+    frame.to_csv(tmp_path / "plain.csv", index=False)
+    config = BatchConfig(chunk_rows=16, keep=("purpose", "town"))
+    written = []
+    for name in (source, tmp_path / "coded.parquet", tmp_path / "plain.csv"):
+        score_partition(predictor, name, tmp_path / f"{name.name}.out", config, now=at())
+        written.append(pd.read_parquet(tmp_path / f"{name.name}.out"))
+    assert written[0]["score"].equals(written[1]["score"])
+    assert written[0]["score"].equals(written[2]["score"])
+    assert written[0]["town"].tolist() == written[1]["town"].tolist()
 
 
 def test_columns_can_be_kept_beside_the_score(predictor, source, result):
