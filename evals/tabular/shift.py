@@ -37,7 +37,9 @@ TREES = {
     "n_jobs": 1,
 }
 
-ShiftVerdict = Literal["holds", "moved, but does not matter", "moved, unclear whether it matters", "breaks"]
+ShiftVerdict = Literal[
+    "holds", "not refuted", "moved, but does not matter", "moved, unclear whether it matters", "breaks"
+]
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,13 @@ class ConceptShift:
 
     @property
     def verdict(self) -> ShiftVerdict:
-        """Breaks where a shift is proved and the estimate's gap is proved to be beyond the tolerance."""
+        """Breaks where the estimate's gap is proved to be beyond the tolerance; holds where it is proved to be within, and no shift is."""
         if self.gap.low > self.tolerance or self.gap.high < -self.tolerance:
             return "breaks"
+        is_within = -self.tolerance <= self.gap.low and self.gap.high <= self.tolerance
         if not self.is_moved:
-            return "holds"
-        within = -self.tolerance <= self.gap.low and self.gap.high <= self.tolerance
-        return "moved, but does not matter" if within else "moved, unclear whether it matters"
+            return "holds" if is_within else "not refuted"
+        return "moved, but does not matter" if is_within else "moved, unclear whether it matters"
 
 
 @dataclass(frozen=True)
@@ -167,15 +169,15 @@ def _p_of_zero_mean(values: np.ndarray, sided: int = 2) -> float:
 
 
 def _gap(calibration: Callable[[np.ndarray], np.ndarray], window: Scored, seed: int) -> Measured:
-    """Estimated less realised ROC-AUC of the same rows, over bootstrap samples of them."""
+    """Estimated less realised ROC-AUC of the same rows, over bootstrap samples of them; 99 % as the tests."""
     expected, ranking = calibration(window.scores), Ranking(window.scores, window.threshold)
 
     def gap(weights: np.ndarray) -> np.ndarray:
         estimated = ranking.values(weights * expected, weights * (1 - expected))["roc_auc"]
         return estimated - ranking.values(weights * window.labels, weights * (1 - window.labels))["roc_auc"]
 
-    drawn = [gap(one) for one in weights_of(len(window.labels), window.clusters, n_resamples=200, seed=seed)]
-    return percentile_interval(float(gap(np.ones((1, len(window.labels))))[0]), np.concatenate(drawn))
+    drawn = [gap(one) for one in weights_of(len(window.labels), window.clusters, n_resamples=400, seed=seed)]
+    return percentile_interval(float(gap(np.ones((1, len(window.labels))))[0]), np.concatenate(drawn), 1 - ALPHA)
 
 
 @dataclass(frozen=True)
