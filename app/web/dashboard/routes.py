@@ -3,7 +3,9 @@
 Only keys with the scope `analyst` see any of it. Nothing here writes.
 """
 
-from functools import partial
+import gzip
+from functools import cache, partial
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -155,12 +157,22 @@ async def show_usage(visit: Visiting, days: Days = 30) -> Response:
 
 @router.get("/plotly.js")
 async def plotly(visit: Visiting) -> Response:
-    """The charting library out of the installed package; `v` in its address changes with the version."""
+    """The charting library out of the installed package; its address changes with it, and browsers keep it."""
     path = _sources(visit).plotly
     if path is None:
         raise NotFound("plotly is not installed.", next_step="pip install -e '.[dashboard]'")
     headers = {"cache-control": f"private, max-age={WEEK_S}, immutable", "x-content-type-options": "nosniff"}
-    return FileResponse(path, media_type="text/javascript", headers=headers)
+    headers["vary"] = "accept-encoding"
+    if "gzip" not in visit.request.headers.get("accept-encoding", ""):
+        return FileResponse(path, media_type="text/javascript", headers=headers)
+    body = await visit.served.workers.run(_compressed, path)
+    return Response(body, media_type="text/javascript", headers=headers | {"content-encoding": "gzip"})
+
+
+@cache
+def _compressed(path: Path) -> bytes:
+    """4.6 MB as 1.3: a seventh of a second, once."""
+    return gzip.compress(path.read_bytes(), 6)
 
 
 def _sources(visit: Visit) -> Any:

@@ -49,5 +49,10 @@ class Sources:
     """Where reports of drift checks lie."""
 
     @property
+    def plotly_address(self) -> str:
+        """Another one after an upgrade; empty without plotly."""
+        return f"/dashboard/plotly.js?v={self.plotly.stat().st_size}" if self.plotly else ""
+
+    @property
     def mlflow_page(self) -> str:
         return self.mlflow if self.mlflow.startswith(("http://", "https://")) else ""

@@ -79,7 +79,7 @@ async def answered(visit: Visit, make: Callable[[Sources], View]) -> Response:
     if visit.download.format:
         return _downloaded(view.table(visit.download.table), visit.download.format)
     context = {"tables": {t.name: t for t in view.tables}, "charts": {c.table: c for c in view.charts}}
-    context |= {"has_charts": sources.plotly is not None, "sources": sources}
+    context |= {"has_charts": sources.plotly_address, "sources": sources}
     context |= {"address": lambda **changes: address(visit.request.url.path, _query(visit.request) | changes)}
     return page(visit.request, f"dashboard/{view.template}", visit.caller, **context | view.context)
 

@@ -403,6 +403,10 @@ def test_plotly_comes_from_the_installed_package_and_is_kept_by_the_browser(clie
     assert script.headers["content-type"].startswith("text/javascript")
     assert "immutable" in script.headers["cache-control"]
     assert "plotly.js v" in script.text[:100]
+    assert script.headers["content-encoding"] == "gzip"
+    plain = client.get("/dashboard/plotly.js", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.content == script.content
 
 
 # -- receipts

@@ -114,7 +114,7 @@ def test_a_chart_whose_figures_cannot_be_read_says_so_and_the_table_stands(base,
 def test_a_chart_without_its_library_says_so(base, visit):
     visitor = visit(base)
     visitor.expected.add(503)
-    visitor.page.route("**/plotly.js", lambda route: route.fulfill(status=503, body=""))
+    visitor.page.route("**/plotly.js?v=*", lambda route: route.fulfill(status=503, body=""))
     visitor.page.goto("/dashboard/drift")
     visitor.page.get_by_text("The charting library could not be loaded.").wait_for()
 
