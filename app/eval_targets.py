@@ -76,7 +76,7 @@ def rag_target(spec: RagTarget, settings: Settings, assay: "Assay") -> Target:
 
 
 def search_target(spec: SearchTarget, assay: "Assay") -> Target:
-    """The retriever, and the reranker where there is one."""
+    """The retriever, and the reranker where the settings want it of every search."""
 
     def search(sample: Sample) -> Observation:
         began = time.perf_counter()
