@@ -15,7 +15,7 @@ from tests.evals.tabular.loans import loans, score_of
 def test_right_scores_tell_every_figure_before_a_label_comes():
     reference, window = loans(4000, 1), loans(4000, 2)
     scored = Scored(reference.labels, score_of(reference), 0.4, Costs(1, 3))
-    found = estimate(scored, score_of(window), n_draws=100, level=1.0)
+    found = estimate(scored, score_of(window), n_draws=40, level=1.0)
     shown = values_of(Scored(window.labels, score_of(window), 0.4, Costs(1, 3)))
     assert set(found.metrics) == set(ESTIMATED)
     assert found.calibration == "beta"

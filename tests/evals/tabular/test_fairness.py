@@ -73,12 +73,12 @@ def test_intervals_cover_about_as_often_as_they_say():
     rng, hits = np.random.default_rng(0), dict.fromkeys(MEASURES, 0)
     shares = np.array([[0.2, 0.05, 0.1, 0.15], [0.25, 0.05, 0.05, 0.15]])
     truth = measures_of(shares)
-    for seed in range(100):
+    for seed in range(60):
         cells = rng.multinomial(400, shares.ravel()).reshape(2, 4)
         report = fairness_of(grouped(tuple(cells[0]), tuple(cells[1])), "sex", n_resamples=200, seed=seed)
         for name in MEASURES:
             hits[name] += report.figures[name].measured.low <= truth[name] <= report.figures[name].measured.high
-    assert all(88 <= n <= 99 for n in hits.values()), hits
+    assert all(50 <= n <= 60 for n in hits.values()), hits
 
 
 def test_a_group_without_rows_is_refused():

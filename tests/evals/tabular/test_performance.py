@@ -14,7 +14,7 @@ def scored(one) -> Scored:
 
 def test_a_model_that_got_worse_is_told_metric_by_metric():
     found = {
-        one.metric: one for one in changes(scored(loans(2000, 1)), scored(loans(2000, 2, concept=-2)), n_resamples=150)
+        one.metric: one for one in changes(scored(loans(2000, 1)), scored(loans(2000, 2, concept=-2)), n_resamples=60)
     }
     assert found["brier"].verdict == "worse"
     assert found["brier"].difference.low > 0  # a greater error
@@ -23,13 +23,13 @@ def test_a_model_that_got_worse_is_told_metric_by_metric():
 
 
 def test_what_did_not_change_is_no_worse_within_the_margin():
-    found = changes(scored(loans(4000, 1)), scored(loans(4000, 2)), margin=0.06, n_resamples=150)
+    found = changes(scored(loans(4000, 1)), scored(loans(4000, 2)), margin=0.06, n_resamples=60)
     assert {one.verdict for one in found} <= {"no worse", "better", "undecided"}
     assert next(one for one in found if one.metric == "roc_auc").verdict == "no worse"
 
 
 def test_few_rows_decide_nothing():
-    found = changes(scored(loans(2000, 1)), scored(loans(40, 3)), n_resamples=150)
+    found = changes(scored(loans(2000, 1)), scored(loans(40, 3)), n_resamples=60)
     assert next(one for one in found if one.metric == "roc_auc").verdict == "undecided"
 
 
