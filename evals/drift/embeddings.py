@@ -198,7 +198,7 @@ class EmbeddingReference:
             found = np.empty(N_SPLITS)
             zero = np.zeros(len(covariance))
             for k in range(N_SPLITS):
-                piece = projected[rng.choice(len(projected), size, replace=False)]
+                piece = projected[rng.choice(len(projected), size, replace=False, shuffle=False)]
                 found[k] = frechet_distance(zero, covariance, *_moments_of(piece)) / variance
             self._frechet_nulls[size] = found
         share = 1 - size / len(self.vectors)  # a piece is part of what it is compared with

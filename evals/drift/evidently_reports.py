@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from evidently import DataDefinition, Dataset, Report
-from evidently.metrics import EmbeddingsDrift
-from evidently.metrics.embeddings import DistanceDriftMethod, MMDDriftMethod, ModelDriftMethod, RatioDriftMethod
-from evidently.presets import DataDriftPreset
 from numpy.typing import NDArray
+
+with warnings.catch_warnings():  # its legacy half asks numpy for names that are going
+    warnings.simplefilter("ignore")
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.metrics import EmbeddingsDrift
+    from evidently.metrics.embeddings import DistanceDriftMethod, MMDDriftMethod, ModelDriftMethod, RatioDriftMethod
+    from evidently.presets import DataDriftPreset
 
 METHODS = {
     "model": ModelDriftMethod,
