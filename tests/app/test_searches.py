@@ -11,6 +11,8 @@ from retrieval.config import SearchConfig
 from retrieval.reranking import OverlapReranker
 from tests.app.answering_product import ASKER, events, put, told_product
 
+pytestmark = pytest.mark.slow  # stores a dozen documents
+
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):

@@ -60,6 +60,7 @@ def test_an_unknown_verb_is_wrong_use_and_the_nearest_is_named(assay):
     assert "Did you mean 'search'" in out.stderr
 
 
+@pytest.mark.slow
 def test_a_fault_of_ours_is_told_with_its_traceback_and_is_never_the_gates_fail():
     code = "import app.__main__ as m, app.commands.root as r; r.build = lambda: lambda **_: 1 / 0; m.main()"
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
