@@ -98,6 +98,7 @@ def shift(given: argparse.Namespace) -> dict[str, Any]:
     first = [d.first if d.first is not None else 9999 for d in delays]
     found = Counter(name for d in delays for name, at in d.by_monitor.items() if at is not None and at <= 500)
     return {
+        "delays": [int(n) for n in first],
         "median_delay": float(np.median(first)),
         "p90_delay": float(np.quantile(first, 0.9)),
         "share_within_500": float(np.mean(np.array(first) <= 500)),
@@ -295,6 +296,32 @@ def log(given: argparse.Namespace) -> dict[str, Any]:
     return {"p50_ms": float(np.median(laps)), "p99_ms": float(np.quantile(laps, 0.99)), "counts": watch.counts}
 
 
+def summed(_: argparse.Namespace) -> dict[str, Any]:
+    """Pieces on standard input, JSON lines, added up by part."""
+    pieces = [json.loads(line) for line in sys.stdin if line.strip()]
+    found: dict[str, Any] = {}
+    for part in ("quiet", "tables"):
+        mine = [piece for piece in pieces if piece["part"] == part]
+        months = sum(piece["n"] for piece in mine)
+        alarms = sum((Counter(piece["by_monitor"]) for piece in mine), Counter())
+        if months:
+            found[part] = {
+                "months": months,
+                "false_alarms_per_month": alarms.total() / months,
+                "by_monitor": dict(alarms.most_common()),
+            }
+    mine = [piece for piece in pieces if piece["part"] == "shift"]
+    if mine:
+        delays = sorted(delay for piece in mine for delay in piece["delays"])
+        found["shift"] = {
+            "repeats": len(delays),
+            "median_delay": float(np.median(delays)),
+            "p90_delay": float(np.quantile(delays, 0.9)),
+            "share_within_500": float(np.mean(np.array(delays) <= 500)),
+        }
+    return found
+
+
 def _questions(given: argparse.Namespace) -> tuple[Questions, dict[str, np.ndarray]]:
     """SQuAD's questions with the vectors of the shipped encoder, and the vectors of its paragraphs by article."""
     rows = list(_rows(given.data / "qa_squad_dev" / "v1.1.jsonl.gz"))
@@ -329,6 +356,7 @@ PARTS = {
     "speed": speed,
     "table-speed": table_speed,
     "log": log,
+    "sum": summed,
 }
 
 if __name__ == "__main__":

@@ -109,8 +109,8 @@ class LanguageWatch(_Watch):
     """What is looked at."""
     effects: tuple[Literal["classifier", "mmd", "centroid", "frechet"], ...] = ("classifier", "mmd", "frechet")
     """How embeddings are compared; each takes its part of the budget."""
-    streams: tuple[Stream, ...] = ("novelty", "similarity", "abstained", "unsupported", "latency")
-    """What is watched request by request, by sequential detectors."""
+    streams: tuple[Stream, ...] = ("novelty", "similarity", "unsupported", "latency")
+    """What is watched request by request, by sequential detectors; `unsupported` counts abstentions too."""
     knowledge: KnowledgeSpec = KnowledgeSpec()
     """The knowledge base."""
 

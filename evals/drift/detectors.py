@@ -17,8 +17,8 @@ from itertools import pairwise
 
 import numpy as np
 
-EDGES = (0.02, 0.05, 0.1, 0.2, 0.4)
-SHARES = (0.03, 0.1, 0.3)
+EDGES = (0.03, 0.1, 0.3)
+SHARES = (0.05, 0.15)
 """A bettor for each pair: the share of new events that a change would bring, and the upper part of the ranks that they fall in."""
 UPPER, BOTH = "upper", "both"
 

@@ -25,7 +25,7 @@ def test_the_budget_is_shared_by_what_can_be_measured(baseline):
         "requests.abstained",
         "coverage.far",
     }
-    assert baseline.streams == ("novelty", "similarity", "abstained", "unsupported", "latency")
+    assert baseline.streams == ("novelty", "similarity", "unsupported", "latency")
     spent = baseline.allowance.alpha * len(baseline.monitors) * 30 / 7
     spent += len(baseline.streams) * 600 / 28 * 30 / baseline.allowance.run_length
     assert spent == pytest.approx(1, rel=0.01)
