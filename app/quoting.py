@@ -11,11 +11,12 @@ _NUMBERS = r"\^?\d{1,3}(?:\s*[,;–-]\s*\^?\d{1,3})*"
 _MARK = rf"(?:(?<!\w)\[{_NUMBERS}\](?:\([^()]*\))?|【{_NUMBERS}[^】]*】|\((?:sources?|quellen?)\s+{_NUMBERS}\))"
 MARKS = re.compile(rf"{_MARK}(?:\s*[,;]?\s*{_MARK})*", re.I)
 """`[1]` after a blank or a mark, not `row[1]`; `【1†source】`; `(source 1)`; several with commas between."""
+_NAMED = r"(?:[^\s:;,!?]*[^\s:;,.!?]\s+){0,5}[^\s:;,!?]*[^\s:;,.!?]:\s+(?=\S)"
 BORROWED = re.compile(
-    r"(?:as\s+(?:\w+\s+){1,2}(?:in|by|under)\s|according\s+to\s|as\s+per\s|laut\s|sources?:\s|quellen?:\s)[^:]{1,160}:\s+(?=\S)",
-    re.I,
+    rf"(?:as\s+(?:\w+\s+){{1,2}}(?:in|by|under)|according\s+to|as\s+per|laut|sources?:|quellen?:)\s+{_NAMED}", re.I
 )
-"""`As stated in the travel rules: `, `Source: rules.pdf: `; not `According to the maker, `, which may be an honest doubt."""
+"""`As stated in the travel rules: `, `Source: rules.pdf: `: six words at most, no comma among them; not `According to the maker, `, which
+may be an honest doubt."""
 LINK = re.compile(r"(?<!\w)!?\[([^\[\]]*)\]\([^()]*\)")
 STRAY_BLANK = re.compile(r"\s+(?=[.,;:!?](?:\s|$))")
 

@@ -43,6 +43,14 @@ def test_a_table_row_is_said_as_running_text_and_cited_as_it_stands():
         ("Source: rules/kitchens.pdf: Tea is free [1].", "Tea is free."),
         ("According to the maker, tea is free.", "According to the maker, tea is free."),
         ("As long as it lasts: tea is free.", "As long as it lasts: tea is free."),
+        (
+            "As set out in 2019, tea has two kinds: green and black.",
+            "As set out in 2019, tea has two kinds: green and black.",
+        ),
+        (
+            "As said by the cook tea comes in just two kinds: green, black.",
+            "As said by the cook tea comes in just two kinds: green, black.",
+        ),
         ("Source: rules/kitchens.pdf", "Source: rules/kitchens.pdf"),
     ],
 )
