@@ -68,7 +68,8 @@ class ModelStore:
     def resolve(self, name: str, wanted: str = "") -> str:
         """A version, by itself, by alias, or by default the champion's. Raises: NotFound saying what there is.
 
-        Without a champion the only version answers; among several nobody has chosen, so none does.
+        Without a champion the only version answers; among several nobody has chosen, so none does. The challenger is the newest
+        version, unless an alias says otherwise.
         """
         versions = self._known().get(name, [])
         for one in versions:
@@ -76,6 +77,8 @@ class ModelStore:
                 return one.version
         if len(versions) == 1 and not wanted:
             return versions[0].version
+        if wanted == CHALLENGER and versions and CHAMPION not in versions[-1].aliases:
+            return versions[-1].version
         raise self._absent(name, wanted)
 
     # -- the models themselves

@@ -30,6 +30,14 @@ def test_the_only_version_answers_and_of_several_the_champion(store, tmp_path):
     assert store.aliases("loans") == {"champion": "2", "challenger": "10"}
 
 
+def test_the_challenger_is_the_newest_version_unless_it_is_the_champion(store):
+    store.set_alias("loans", "champion", "2")
+    assert store.resolve("loans", "challenger") == "10"
+    store.set_alias("loans", "champion", "10")
+    with pytest.raises(NotFound):
+        store.resolve("loans", "challenger")
+
+
 def test_an_alias_set_elsewhere_is_seen_within_a_second(tmp_path):
     put_model(tmp_path, "1")
     put_model(tmp_path, "2")
