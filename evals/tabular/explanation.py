@@ -74,9 +74,9 @@ class Explainer:
         self.model = model
         self.columns: tuple[str, ...] = tuple(dict.fromkeys(model.features.feature_columns))
         places = {column: at for at, column in enumerate(self.columns)}
-        self._to_columns = np.zeros((model.features.n_features, len(self.columns)))
-        for feature, column in enumerate(model.features.feature_columns):
-            self._to_columns[feature, places[column]] = 1.0
+        of_feature = np.array([places[column] for column in model.features.feature_columns])
+        self._order = np.argsort(of_feature, kind="stable")
+        self._starts = np.searchsorted(of_feature[self._order], np.arange(len(self.columns)))
         self._contributions: _Contributions = _KINDS[model.kind](model)
 
     def row(self, row: Mapping[str, Any]) -> Explanation:
@@ -96,7 +96,7 @@ class Explainer:
         by_feature, base = self._contributions(matrix)
         score = self.model.scores_of_features(matrix)
         log_odds = logit(score)
-        by_column = by_feature @ self._to_columns
+        by_column = np.add.reduceat(by_feature[:, self._order], self._starts, axis=1)
         if isinstance(self.model.calibration, PlattCalibration):
             slope, intercept = self.model.calibration.slope, self.model.calibration.intercept
             by_column, base = by_column * slope, base * slope + intercept
