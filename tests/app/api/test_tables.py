@@ -3,6 +3,8 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from app.once import Once
 from app.prediction import Explain, Predictions
@@ -271,3 +273,35 @@ def test_a_server_without_tabular_models_says_so(tmp_path):
         assert client.post("/v1/models/loans/predict", json={"rows": [{}]}).status_code == 404
         assert client.get("/v2/models").status_code == 404
     product.keys._database.close()
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**400), 10**400)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["car", "2024-02-03", "1e5", "\x00", "9999-12-31T23:59:59+14:00", "0001-01-01"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=3,
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(field=st.sampled_from([*request_rows(1)[0], "other", "repaid"]), value=anything)
+def test_no_value_of_any_field_makes_the_server_fail(client, field, value):
+    row = request_rows(1)[0] | {field: value}
+    tensors = [{"name": n, "shape": [1], "datatype": "BYTES", "data": [v]} for n, v in row.items()]
+    for path, body in (
+        ("/v1/models/loans/predict", {"rows": [row]}),
+        ("/v2/models/loans/infer", {"inputs": tensors}),
+        ("/invocations", {"instances": [row]}),
+        ("/v1/models/loans/predict", {field: value}),
+        ("/v2/models/loans/infer", {"inputs": value}),
+        ("/v1/models/loans/invocations", {"dataframe_split": value}),
+    ):
+        reply = client.post(path, content=json.dumps(body))
+        assert reply.status_code in (200, 400, 422), (path, body, reply.text)
+        if reply.status_code != 200:
+            assert reply.json()["error"]["message"]
