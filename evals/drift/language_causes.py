@@ -59,7 +59,7 @@ def language_causes(
     clusters = tuple(_cluster(k, one, window) for k, one in enumerate(grown) if one.is_gap)
     alarmed = {value.monitor for value in values if value.is_alarm}
     explained = sum(one.harm for one in grown)
-    causes = [_topic_cause(one) for one in grown] + _whole_causes(baseline, here, alarmed, explained)
+    causes = [*_together(grown), *map(_topic_cause, grown)] + _whole_causes(baseline, here, alarmed, explained)
     ordered = tuple(sorted(causes, key=lambda cause: -(cause.harm if cause.harm is not None else -1.0)))
     drifted = np.concatenate([one.topic.rows for one in grown]) if grown else np.empty(0, np.int64)
     return LanguageCauses(ordered, clusters, drifted, tuple(_points(baseline, window, here, grown)))
@@ -98,6 +98,35 @@ def _half(baseline: LanguageBaseline) -> Columns:
     """Those of the reference that novelty was not fitted on."""
     ours = baseline.columns
     return Columns(ours.numbers, ours.vectors[1::2], ours.with_vector[1::2], ours.nearness)
+
+
+def _together(grown: Sequence[Grown]) -> list[Cause]:
+    """Several new topics are one cause first: what they cost together is what a person decides by."""
+    if len(grown) < 2:
+        return []
+    words = tuple(dict.fromkeys(term for one in grown for term in one.topic.terms[:2]))[:MOST_TOPICS]
+    gaps = [one.topic.terms[0] for one in grown if one.is_gap and one.topic.terms]
+    doing = (
+        f"Ingest documents about {', '.join(dict.fromkeys(gaps))}."
+        if gaps
+        else "Read these questions; add samples to a suite."
+    )
+    share, supported = (
+        sum(one.share for one in grown),
+        float(np.average([one.supported for one in grown], weights=[one.share for one in grown])),
+    )
+    return [
+        Cause(
+            monitor="coverage.far" if gaps else "stream.novelty",
+            told=f"{share:.1%} of the questions are about {len(grown)} topics that have grown ({', '.join(words)}); {supported:.0%} of them are "
+            "answered with support.",
+            harm=sum(one.harm for one in grown),
+            slice=", ".join(words),
+            share=share,
+            examples=tuple(one.topic.examples[0] for one in grown if one.topic.examples)[:3],
+            action=doing,
+        )
+    ]
 
 
 def _topic_cause(one: Grown) -> Cause:
