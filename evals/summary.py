@@ -154,7 +154,11 @@ def _summary(found: list[tuple[EvalRow, Score]], metric: Metric) -> MetricSummar
     if not known:
         return MetricSummary(mean=None, low=None, high=None, n_clusters=0, **facts)
     estimate = clustered_mean([value for value, _ in known], [cluster for _, cluster in known])
-    low, high = _unseen(estimate, metric) if estimate.standard_error is not None and estimate.standard_error < EVEN else (estimate.low, estimate.high)
+    low, high = (
+        _unseen(estimate, metric)
+        if estimate.standard_error is not None and estimate.standard_error < EVEN
+        else (estimate.low, estimate.high)
+    )
     return MetricSummary(
         mean=estimate.mean,
         low=_within(low, metric),
