@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.bench.dashboard import told, views
+from app.bench.dashboard import Took, told, views
 from app.bench.dashboard_history import Size, fill
 from app.dashboard import build_dashboard
 from app.settings import Settings
@@ -29,6 +29,6 @@ def test_the_history_that_is_measured_is_one_that_every_view_can_show(tmp_path):
 
 
 def test_figures_name_the_views_that_are_too_slow():
-    shown = told({"quick": [10.0] * 20, "slow": [10.0] * 10 + [900.0] * 10})
+    shown = told({"quick": Took((10.0,) * 20, 4.0), "slow": Took((10.0,) * 10 + (900.0,) * 10, 90.0)})
     assert shown.endswith("p95 of 500 ms or more: slow")
     assert shown.index("| slow |") < shown.index("| quick |")
