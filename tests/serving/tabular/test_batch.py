@@ -175,6 +175,7 @@ def test_missing_and_unknown_columns_and_files_are_refused(predictor, source, re
         score_partition(predictor, source, result, BatchConfig(keep=("weather",)))
 
 
+@pytest.mark.slow
 def test_words_in_codes_and_columns_of_words_give_the_same_bits(predictor, source, result, tmp_path):
     frame = pd.read_parquet(source)
     coded = frame.assign(**{name: frame[name].astype("category") for name in ("purpose", "town", "loan")})
@@ -195,6 +196,7 @@ def test_columns_can_be_kept_beside_the_score(predictor, source, result):
     assert list(pd.read_parquet(result))[:3] == ["loan", "purpose", "sex"]
 
 
+@pytest.mark.slow
 def test_features_do_not_depend_on_the_size_of_chunks(predictor, source, result, tmp_path):
     score_partition(predictor, source, result, BatchConfig(chunk_rows=7))
     score_partition(predictor, source, tmp_path / "one.parquet", BatchConfig(chunk_rows=1000))

@@ -59,6 +59,7 @@ def predictor(request, tmp_path_factory) -> Predictor:
     return Predictor(load_model(folder))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
 )  # shrinking takes minutes
