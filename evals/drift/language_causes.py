@@ -59,7 +59,7 @@ def language_causes(
     clusters = tuple(_cluster(k, one, window) for k, one in enumerate(grown) if one.is_gap)
     alarmed = {value.monitor for value in values if value.is_alarm}
     explained = sum(one.harm for one in grown)
-    causes = [*_together(grown), *map(_topic_cause, grown)] + _whole_causes(baseline, here, alarmed, explained)
+    causes = [*_together(grown), *map(_topic_cause, grown), *_whole_causes(baseline, here, alarmed, explained)]
     ordered = tuple(sorted(causes, key=lambda cause: -(cause.harm if cause.harm is not None else -1.0)))
     drifted = np.concatenate([one.topic.rows for one in grown]) if grown else np.empty(0, np.int64)
     return LanguageCauses(ordered, clusters, drifted, tuple(_points(baseline, window, here, grown)))
