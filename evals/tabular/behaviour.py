@@ -62,7 +62,8 @@ def behaviours(
     found = [determinism(model, frame), in_range(model, frame)]
     found += [monotone_direction(model, frame, column, way) for column, way in monotone.items()]
     found += [invariance(model, frame, name, max_changed) for name in attributes if name in frame]
-    unread = [name for name in frame if name not in spec.features]
+    read = {*spec.features, *(spec.columns[name].age_at for name in spec.features)}  # ages are measured to other dates
+    unread = [name for name in frame if name not in read]
     return [*found, *(no_op(model, frame, str(name)) for name in unread if name not in attributes)]
 
 

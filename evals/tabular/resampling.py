@@ -60,6 +60,6 @@ def percentile_interval(value: float, drawn: np.ndarray, level: float = 0.95) ->
 
 
 def basic_interval(value: float, drawn: np.ndarray, level: float = 0.95, floor: float = 0.0) -> Measured:
-    """The percentile interval mirrored at the value, for figures that resampling inflates: calibration errors, maxima."""
+    """The percentile interval mirrored at the value, for figures that noise inflates: calibration errors. It holds the value."""
     mirrored = percentile_interval(value, 2 * value - drawn, level)
-    return Measured(value, max(floor, mirrored.low), max(floor, mirrored.high))
+    return Measured(value, max(floor, mirrored.low), max(value, mirrored.high))

@@ -7,7 +7,7 @@ import pytest
 from data.errors import InvalidInput
 from data.tabular.table_spec import TableSpec
 from evals.tabular.behaviour import behaviours, invariance
-from tests.evals.tabular.loans import loans, spec
+from tests.evals.tabular.loans import SPEC, loans, spec
 
 
 @dataclass
@@ -80,3 +80,16 @@ def test_directions_of_categories_and_unknown_columns_are_refused():
         behaviours(Formula(), FRAME, monotone={"town": "up"})
     with pytest.raises(InvalidInput, match="no column wealth"):
         behaviours(Formula(), FRAME, monotone={"wealth": "up"})
+
+
+def test_a_date_that_ages_are_measured_to_is_read():
+    """The model may use it, though it is no feature itself."""
+    columns = SPEC["columns"] | {
+        "born": {"kind": "date", "age_at": "asked"},
+        "asked": {"kind": "date", "is_feature": False},
+    }
+    days = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(200), unit="D")
+    frame = FRAME.assign(born=pd.Timestamp("1990-01-01"), asked=days)
+    found = {one.name for one in behaviours(Formula(spec=spec(columns=columns)), frame)}
+    assert "no effect of loan" in found
+    assert "no effect of asked" not in found
