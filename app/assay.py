@@ -16,6 +16,7 @@ from data.errors import DeadlineExceeded, NotFound, RefusedDocument
 from data.folder import FoundFile, Refusal, find_files, is_gone, safe_name
 from data.reading import ReadDocument, Reader, file_sha256, unreadable
 from data.records import EVERYONE, AnswerEvent, Chunk, Document, Groups, Principal, Query, Receipt, Scalar, SearchResult
+from evals.drift.requests import RequestStore
 from evals.store import EvalStore
 from retrieval.catalog import Catalog, DocumentSummary
 from retrieval.config import SearchConfig
@@ -186,7 +187,8 @@ class Assay:
         conversations = self.receipts.forget(identity)
         EvalStore(self.stores.database).forget(identity)
         if self.stores.watch is not None:
-            self.stores.watch.forget(identity)
+            self.stores.watch.flush()
+        RequestStore(self.stores.database).forget(identity)
         for thread in conversations:
             self.rag.forget(thread)
         return len(conversations)

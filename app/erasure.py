@@ -18,6 +18,7 @@ from app.eval_stores import drop_stores_with
 from data.errors import InfrastructureError, InvalidInput
 from data.records import Document, Principal, Query, SearchMode
 from data.tables import chunks, contents, documents, erasures, receipt_documents, vectors
+from evals.drift.requests import RequestStore
 from evals.store import EvalStore
 
 KEY_FILE = "instance.key"
@@ -199,6 +200,11 @@ def _probes(assay: Assay, t: _Traces, principal: Principal) -> list[Probe]:
                 store="database.evals",
                 looked_for="rows and cached answers that name it",
                 found=EvalStore(assay.stores.database).n_mentions(t.document_id),
+            ),
+            Probe(
+                store="database.watch",
+                looked_for="logged requests that were shown it",
+                found=RequestStore(assay.stores.database).n_mentions(t.document_id),
             ),
         ]
         if t.kept_by:

@@ -70,11 +70,6 @@ class RequestWatch:
         if self._writer is None:
             self._start()
 
-    def forget(self, document_id: str) -> int:
-        """Blank the words of requests that were shown a document; returns how many."""
-        self.flush()
-        return self._store.forget(document_id)
-
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Wait until all that waits is written; whether it was."""
         deadline = time.monotonic() + timeout_s
