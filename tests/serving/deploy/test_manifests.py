@@ -9,7 +9,9 @@ import yaml
 from app.settings import ROOT, variables
 
 DEPLOY = ROOT / "serving" / "deploy"
-FILES = sorted(p for p in DEPLOY.rglob("*.yaml") if p.name != "kustomization.yaml")
+FILES = sorted(
+    p for folder in ("base", "overlays") for p in (DEPLOY / folder).rglob("*.yaml") if p.name != "kustomization.yaml"
+)
 OBJECTS = [(path, o) for path in FILES for o in yaml.safe_load_all(path.read_text())]
 CUSTOM = {"ScaledObject", "RayService", "InferenceService"}
 """Kinds of operators, whose schemas no package carries: checked by hand below, KServe's in test_tabular."""
