@@ -5,6 +5,7 @@ fitted.estimator.raw_scores(matrix)
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
@@ -125,10 +126,14 @@ def fit(
     """Fit one classifier; xgboost stops early by `scored`, or grows `n_rounds`. Raises: InvalidInput naming the parameter."""
     given = full_params(model, params)
     if model.kind == "xgboost":
-        bags = [
-            _boosted(model, given, part, replace(settings, seed=settings.seed + 1009 * at), scored, n_rounds)
-            for at in range(model.bags)
-        ]
+        each = replace(settings, threads=max(1, settings.threads // model.bags))
+        seeds = [settings.seed + 1009 * at for at in range(model.bags)]
+        with ThreadPoolExecutor(
+            min(settings.threads, model.bags)
+        ) as pool:  # side by side: threads in one fit wait for each other
+            bags = list(
+                pool.map(lambda seed: _boosted(model, given, part, replace(each, seed=seed), scored, n_rounds), seeds)
+            )
         return bags[0] if len(bags) == 1 else _together(bags)
     if model.kind == "random_forest":
         forest = _made(RandomForestClassifier, given | {"random_state": settings.seed, "n_jobs": settings.threads})
