@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from app.settings import SILENT
 from tests.postgres import postgres_server, postgres_url  # noqa: F401
@@ -57,6 +58,13 @@ def pytest_collection_modifyitems(items):
             for item in items:
                 if name in item.keywords:
                     item.add_marker(pytest.mark.skip(reason=f"{name}: not here; {remedy}"))
+
+
+@pytest.fixture(autouse=True)
+def _log_outlives_no_test() -> Iterator[None]:
+    """Commands that run in this process log to a captured stream, which is closed when their test ends."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -66,8 +66,12 @@ def test_a_click_on_a_point_leads_to_its_run(base, visit):
     drawn(page, 1)
     point = page.locator(".scatterlayer .point").last
     box = point.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x + 2, y)
+    page.wait_for_timeout(300)  # a chart looks where the pointer is a few times a second
+    page.mouse.move(x, y)
     page.locator(".hoverlayer .hovertext").wait_for(timeout=10_000)
+    page.wait_for_timeout(300)
     page.mouse.down()
     page.mouse.up()
     page.wait_for_url("**/dashboard/runs/run_000000000023")

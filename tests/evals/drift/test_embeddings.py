@@ -47,11 +47,10 @@ def test_auc_is_that_of_scikit_learn_with_ties():
 @pytest.mark.slow
 def test_without_drift_alarms_are_as_rare_as_the_budget_says():
     alarms = dict.fromkeys(NOTHING, 0)
-    for seed in range(10):
+    for seed in range(80):  # windows of one reference share its luck, so each gets its own
         reference = EmbeddingReference(drawn(1000, seed), seed=seed, least=dict(NOTHING))
-        for k in range(8):
-            for effect in reference.compare(drawn(200, 1000 + 8 * seed + k), 0.1):
-                alarms[effect.name] += effect.is_alarm
+        for effect in reference.compare(drawn(200, 1000 + seed), 0.1):
+            alarms[effect.name] += effect.is_alarm
     assert all(0.02 < n / 80 < 0.2 for n in alarms.values()), alarms
 
 

@@ -49,9 +49,9 @@ def test_what_is_wrong_with_an_index_is_counted_with_examples(product):
     health = index_health(
         database,
         [(ids[0], "doc_gone#4")],
-        NOW,
+        datetime.now(UTC) + timedelta(days=2),
         embedder=embedder,
-        stale_days=1e-6,
+        stale_days=1,
         has_changed=lambda uri, sha256: "tea" in uri,
     )
     assert health.n_ghosts == 1

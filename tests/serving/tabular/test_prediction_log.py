@@ -22,7 +22,7 @@ def store(tmp_path):
 
 
 def test_predictions_are_written_in_the_background(store):
-    log = PredictionLog(store, TabularConfig(log_flush_s=0.02))
+    log = PredictionLog(store, TabularConfig(log_flush_s=0.02, keep_days=36_500))
     log.keep([kept("a:0"), kept("a:1")])
     deadline = time.monotonic() + 10
     while not (found := next(store.each("loans"), [])):
