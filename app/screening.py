@@ -24,6 +24,8 @@ RULES = Path(__file__).with_name("screening_rules.yaml")
 INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 PARAGRAPH = re.compile(r"\S.*?(?=\n[ \t]*\n|\Z)", re.DOTALL)
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+LIKELY = 0.5
+"""Probability from which a paragraph of a suspicious chunk is what made it suspicious."""
 
 
 class ScreeningConfig(BaseModel):
@@ -123,7 +125,8 @@ def _orders(hit: Hit) -> list[Withheld]:
 
 
 def _trained_orders(hits: tuple[Hit, ...], config: ScreeningConfig, guard: Guard) -> Iterator[Withheld]:
-    """What the guard holds for orders: the paragraphs by which a chunk reads so, else the whole chunk."""
+    """What the guard holds for orders: the paragraphs by which a chunk reads so. Two looks must agree: a chunk of many subjects looks
+    as if something had been planted in it, though none of its paragraphs does."""
     if guard.injection is None or config.injection_threshold >= 1 or not hits:
         return
     for hit, worst in zip(hits, guard.injection([_folded(hit.chunk.text) for hit in hits]), strict=True):
@@ -132,10 +135,10 @@ def _trained_orders(hits: tuple[Hit, ...], config: ScreeningConfig, guard: Guard
         text, at = hit.chunk.text, hit.chunk.start
         spans = [match.span() for match in PARAGRAPH.finditer(text)]
         judged = list(zip(spans, guard.injection([_folded(text[s:e]) for s, e in spans]), strict=True))
-        sure = [(span, p) for span, p in judged if p >= config.injection_threshold] or [((0, len(text)), worst)]
-        for (start, end), p in sure:
-            reason = f"reads like an order ({p:.2f})"
-            yield Withheld(chunk_id=hit.chunk.id, start=at + start, end=at + end, reason=reason)
+        for (start, end), p in judged:
+            if p >= LIKELY:
+                reason = f"reads like an order ({p:.2f})"
+                yield Withheld(chunk_id=hit.chunk.id, start=at + start, end=at + end, reason=reason)
 
 
 def _trained(text: str, config: ScreeningConfig, guard: Guard) -> str:
