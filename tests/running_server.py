@@ -7,17 +7,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from tests.built_graphs import lend_graphs
 
 ROOT = Path(__file__).parent.parent
 SERVE = ("-m", "app", "serve")
 """What the image runs too."""
 READY_WITHIN_S = 300
 """Generous: the machine may be busy, and the first start ingests."""
+GRACE_S = 3
+"""At the end: a stream that a test left open would hold a server for its whole grace period."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,13 @@ class RunningServer:
 
 
 @contextmanager
-def running_server(home: Path, *args: str, **settings: str) -> Iterator[RunningServer]:
-    """Serve on a free port of loopback, ready when the block begins. It runs in `home`, away from the checkout."""
+def running_server(home: Path, *args: str, builds: bool = False, **settings: str) -> Iterator[RunningServer]:
+    """Serve on a free port of loopback, ready when the block begins. It runs in `home`, away from the checkout.
+
+    Where it `builds`, it makes the encoder's graphs itself, as a first start does.
+    """
+    if not builds:
+        lend_graphs(home)
     port, log = free_port(), home / "serve.log"
     with log.open("w") as errors:
         process = subprocess.Popen(
@@ -65,7 +74,7 @@ def running_server(home: Path, *args: str, **settings: str) -> Iterator[RunningS
     finally:
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(GRACE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -84,12 +93,12 @@ def free_port() -> int:
 
 def _await_ready(base: str, process: subprocess.Popen, log: Path) -> None:
     deadline = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"the server ended with {process.returncode}: {log.read_text()[-2000:]}"
-        try:
-            if httpx.get(f"{base}/readyz", timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
+    with httpx.Client(timeout=5) as client:
+        while time.monotonic() < deadline:
+            assert process.poll() is None, f"the server ended with {process.returncode}: {log.read_text()[-2000:]}"
+            with suppress(httpx.TransportError):
+                if client.get(f"{base}/readyz").status_code == 200:
+                    return
             time.sleep(0.05)
     raise AssertionError(f"the server was not ready within {READY_WITHIN_S} s: {log.read_text()[-2000:]}")
 

@@ -15,6 +15,7 @@ import pytest
 from app.settings import load_settings
 from app.wiring import open_assay
 from data.records import Principal, Query, SearchMode
+from tests.built_graphs import lend_graphs
 
 ROOT = Path(__file__).parent.parent
 N_FILES = 400
@@ -88,7 +89,7 @@ def check(home: Path, acknowledged: dict[str, str], chance: random.Random) -> in
 def test_acknowledged_documents_survive_kill_9(tmp_path, request):
     chance = random.Random(20261123)
     rounds = request.config.getoption("--chaos-rounds")
-    home, folder = tmp_path / "home", tmp_path / "docs"
+    home, folder = lend_graphs(tmp_path / "home"), tmp_path / "docs"
     write_files(folder, version=0)
     acknowledged: dict[str, str] = {}
     n_killed = 0

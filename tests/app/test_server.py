@@ -54,7 +54,7 @@ def slow_model() -> Iterator[str]:
 def home(sample_server, tmp_path_factory) -> Path:
     """A copy of the sample store: the one of the running server may not be written to, nor get keys."""
     home = tmp_path_factory.mktemp("home")
-    shutil.copytree(sample_server.home / "var", home / "var")
+    shutil.copytree(sample_server.home / "var", home / "var", symlinks=True)
     return home
 
 
@@ -148,7 +148,7 @@ def test_it_writes_only_below_its_home_and_the_folder_for_temporary_files(tmp_pa
         (tmp_path / name).mkdir()
     settings = {"TMPDIR": str(tmp_path / "tmp"), "HOME": str(tmp_path / "elsewhere"), "PYTHONDONTWRITEBYTECODE": "1"}
     before = _files(Path(__file__).parent.parent.parent)
-    with running_server(tmp_path / "assay", **settings) as server:
+    with running_server(tmp_path / "assay", builds=True, **settings) as server:
         text = "# Leave\n\nParents get eighty days of leave."
         files = [("files", ("leave.md", text.encode())), ("files", ("table.csv", b"name,days\nleave,80\n"))]
         added = httpx.post(f"{server.base}/v1/documents", files=files, timeout=60)

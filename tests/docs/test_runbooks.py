@@ -17,6 +17,7 @@ from app.settings import ROOT, load_settings
 from app.wiring import open_assay
 from evals.drift.store import DriftStore
 from tests.app.answering_product import LEAVE, put
+from tests.built_graphs import lend_graphs
 from tests.evals.drift.test_store import alarm, check
 
 RUNBOOKS = sorted(p for p in (ROOT / "docs" / "runbooks").glob("*.md") if p.name != "README.md")
@@ -57,7 +58,7 @@ def test_every_command_exists_and_takes_its_arguments(path):
 def filled(tmp_path_factory):
     """A store with a document and an open alarm, and an `assay` on the path."""
     folder = tmp_path_factory.mktemp("runbooks")
-    assay = open_assay(load_settings(home=folder / "home"))
+    assay = open_assay(load_settings(home=lend_graphs(folder / "home")))
     put(assay, "leave.md", LEAVE)
     store = DriftStore(assay.stores.database)
     store.save(check(), [])

@@ -25,7 +25,7 @@ SALARY = "What are the salary bands?"
 def home(sample_server, tmp_path_factory):
     """The sample store with three keys, whose tokens lie in files."""
     home = tmp_path_factory.mktemp("mcp")
-    shutil.copytree(sample_server.home / "var", home / "var")
+    shutil.copytree(sample_server.home / "var", home / "var", symlinks=True)
     database = Database(f"sqlite:///{home / 'var' / 'assay.db'}")
     keys = KeyStore(database)
     for name, options in {

@@ -45,7 +45,7 @@ def test_no_request_makes_the_server_fail(tmp_path, mode):
 
 def probe(operation, mode, token: str, answered: Counter[int]) -> None:
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=40, deadline=None, suppress_health_check=SUPPRESSED, database=None)
+    @settings(max_examples=20, deadline=None, suppress_health_check=SUPPRESSED, database=None)
     def check(case):
         response = case.call(headers={"authorization": f"Bearer {token}", "x-requested-with": "assay"})
         answered[response.status_code] += 1

@@ -14,6 +14,7 @@ from app.__main__ import main
 from app.settings import load_settings
 from app.wiring import open_assay
 from tests.app.answering_product import LEAVE, TEA, put
+from tests.built_graphs import lend_graphs
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Ran:
 def filled_home(tmp_path_factory) -> Path:
     """Two documents, stored once; every test gets a copy."""
     home = tmp_path_factory.mktemp("filled") / "home"
-    assay = open_assay(load_settings(home=home))
+    assay = open_assay(load_settings(home=lend_graphs(home)))
     put(assay, "leave.md", LEAVE)
     put(assay, "tea.md", TEA)
     assay.close()

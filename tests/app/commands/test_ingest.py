@@ -13,11 +13,17 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.built_graphs import lend_graphs
 from tests.running_server import clean_environment, running_server
 
 pytestmark = pytest.mark.slow  # starts the command, which converts in processes of its own
 
 COMMAND = [sys.executable, "-m", "app", "ingest"]
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path):
+    lend_graphs(tmp_path / "home")
 
 
 @pytest.fixture
@@ -156,7 +162,6 @@ def test_a_terminal_shows_progress_with_rate_and_remaining_time(tmp_path, folder
 @pytest.mark.slow
 def test_a_running_server_finds_what_the_command_line_ingests_within_a_second(tmp_path, folder):
     home = tmp_path / "home"
-    home.mkdir()
     with running_server(home) as server:
         process = subprocess.Popen(
             [*COMMAND, str(folder), "--json"],
