@@ -1,7 +1,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import structlog
@@ -55,21 +55,21 @@ def local_client(product, config: ApiConfig = ApiConfig(), **options) -> Iterato
 @pytest.fixture
 def serve():
     """Start a real server on loopback in a thread: `serve(product, config) -> base URL`."""
-    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+    with ExitStack() as running:
+        yield lambda *args: running.enter_context(served(*args))
 
-    def start(product, config: ApiConfig = ApiConfig()) -> str:
-        settings = uvicorn.Config(create_app(product, config), port=0, log_config=None, timeout_graceful_shutdown=5)
-        server = uvicorn.Server(settings)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        running.append((server, thread))
-        deadline = time.monotonic() + 10
-        while not server.started:
-            assert time.monotonic() < deadline, "the server did not start"
-            time.sleep(0.01)
-        return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
 
-    yield start
-    for server, thread in running:
-        server.should_exit = True
-        thread.join(10)
+@contextmanager
+def served(product, config: ApiConfig = ApiConfig()) -> Iterator[str]:
+    """A real server on loopback in a thread, by its base URL."""
+    settings = uvicorn.Config(create_app(product, config), port=0, log_config=None, timeout_graceful_shutdown=5)
+    server = uvicorn.Server(settings)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not server.started:
+        assert time.monotonic() < deadline, "the server did not start"
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)

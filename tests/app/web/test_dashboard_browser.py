@@ -1,7 +1,10 @@
 """The dashboard in a real browser. Every test also asserts that nothing went wrong unseen: see `Visitor` in conftest.py."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.app.api.conftest import served
 from tests.app.web.test_browser import CONTRAST
 from tests.app.web.watched import HOSTILE
 
@@ -21,9 +24,10 @@ CHARTED = {
 PLAIN = ["", f"/runs/{RUN}/sample?id=handbook-003", "/alarms", "/alarms/alm_000000000001", "/runs/nope"]
 
 
-@pytest.fixture
-def base(watched, serve) -> str:
-    return serve(watched)
+@pytest.fixture(scope="module")
+def base(watched) -> Iterator[str]:
+    with served(watched) as address:
+        yield address
 
 
 def drawn(page, n: int) -> None:
@@ -34,16 +38,17 @@ def drawn(page, n: int) -> None:
         figures.nth(place).locator(".is-drawn .main-svg").first.wait_for(state="attached", timeout=30_000)
 
 
-@pytest.mark.parametrize("view", CHARTED)
-def test_charts_are_drawn_within_the_policy_and_inside_their_frame(base, visit, view):
+def test_charts_are_drawn_within_the_policy_and_inside_their_frame(base, visit):
     visitor = visit(base)
-    visitor.page.goto(f"/dashboard{view}")
-    drawn(visitor.page, CHARTED[view])
-    frame = visitor.page.locator("figure.chart").first.bounding_box()
-    svg = visitor.page.locator("figure.chart .main-svg").first.bounding_box()
-    assert frame["x"] <= svg["x"]
-    assert svg["x"] + svg["width"] <= frame["x"] + frame["width"]
-    assert visitor.page.locator("figure.chart .main-svg path, figure.chart .main-svg rect").count() > 5
+    for view, n in CHARTED.items():
+        visitor.page.goto(f"/dashboard{view}")
+        drawn(visitor.page, n)
+        frame = visitor.page.locator("figure.chart").first.bounding_box()
+        svg = visitor.page.locator("figure.chart .main-svg").first.bounding_box()
+        assert frame["x"] <= svg["x"], view
+        assert svg["x"] + svg["width"] <= frame["x"] + frame["width"], view
+        assert visitor.page.locator("figure.chart .main-svg path, figure.chart .main-svg rect").count() > 5, view
+        assert visitor.problems == [], view
 
 
 def test_from_what_is_wrong_to_the_sample_that_lost_most(base, visit):
@@ -131,18 +136,19 @@ def test_the_report_of_evidently_runs_its_scripts_and_has_no_origin(base, visit)
     assert page.evaluate("self.origin") == "null"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read_in_light_and_dark(base, visit, scheme):
-    visitor = visit(base, color_scheme=scheme)
+def test_text_can_be_read_in_light_and_dark(base, visit):
+    visitor = visit(base)
     visitor.expected.add(404)
     for view in (*CHARTED, *PLAIN):
         visitor.page.goto(f"/dashboard{view}")
-        told = visitor.page.evaluate(
-            CONTRAST,
-            "h1, h2, h3, p, a, button, td, th, dt, dd, summary, label, strong, figcaption, .badge, .range, .nothing, .bad, .good",
-        )
-        assert len(told) > 5
-        assert [t for t in told if t[0] < 4.5] == [], view
+        for scheme in ("light", "dark"):
+            visitor.page.emulate_media(color_scheme=scheme)
+            told = visitor.page.evaluate(
+                CONTRAST,
+                "h1, h2, h3, p, a, button, td, th, dt, dd, summary, label, strong, figcaption, .badge, .range, .nothing, .bad, .good",
+            )
+            assert len(told) > 5
+            assert [t for t in told if t[0] < 4.5] == [], (view, scheme)
 
 
 def test_nothing_is_wider_than_a_phone(base, visit):
