@@ -5,6 +5,7 @@ import hashlib
 import json
 import random
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 
@@ -14,6 +15,7 @@ from app.settings import ROOT, load_settings
 from app.wiring import open_assay
 from data.records import EVERYONE, Answer, Citation, EventType, Principal, Sample
 from retrieval.ingest import Destination, ReadSource
+from tests.built_graphs import lend_graphs
 
 pytestmark = pytest.mark.slow  # loads the real encoder, ingests and asks
 SAMPLES = ROOT / "data" / "samples"
@@ -31,10 +33,11 @@ class Tally:
 
 @pytest.fixture(scope="module")
 def assay(tmp_path_factory):
-    opened = open_assay(load_settings(home=tmp_path_factory.mktemp("sample")))
+    opened = open_assay(load_settings(home=lend_graphs(tmp_path_factory.mktemp("sample"))))
     ingest_sample(opened, SAMPLES)
     yield opened
     opened.close()
+    ask.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +51,9 @@ def _uri(citation: Citation) -> str:
     return citation.uri.replace("shared/on-call-copy.md", "field-service/on-call.md")
 
 
+@cache
 def ask(assay: Assay, question: str, principal: Principal = Principal()) -> Answer:
+    """Once, however many tests look at the answer."""
     events = assay.ask(question, principal=principal, model=EXTRACTIVE_MODEL)
     return next(event.answer for event in events if event.type is EventType.FINAL)
 
@@ -114,29 +119,31 @@ def test_an_injected_mail_is_never_obeyed_nor_quoted(assay, samples):
 
 
 def test_squad_questions_are_answered_from_the_right_paragraph(shared_data, tmp_path):
-    """120 questions about six articles drawn once; half of SQuAD 2.0's have no answer, but look as if they had one."""
+    """Of 120 questions about six articles, drawn once, those that have an answer: nothing is claimed of the others."""
     with gzip.open(shared_data / "qa_squad_dev" / "v2.0.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     drawn = random.Random(7)
     titles = drawn.sample(sorted({row["title"] for row in rows}), 6)
     rows = [row for row in rows if row["title"] in titles]
-    opened = open_assay(load_settings(home=tmp_path))
+    opened = open_assay(load_settings(home=lend_graphs(tmp_path)))
     contexts = {row["context"]: row["title"] for row in rows}
     sources = (_source(n, title, text) for n, (text, title) in enumerate(contexts.items()))
     list(opened.stores.ingester.run(sources, Destination("default", "squad")))
     opened.settle()
-    answerable, unanswerable = Tally(), Tally()
+    tally = Tally()
     for row in drawn.sample(rows, 120):
+        if row["is_impossible"]:
+            continue
         found = ask(opened, row["question"])
-        tally = unanswerable if row["is_impossible"] else answerable
         tally.n += 1
         tally.abstained += found.abstained
         quotes = [c.quote for s in found.sentences for c in s.citations]
         tally.right_quote += any(a["text"] in q and q in row["context"] for q in quotes for a in row["answers"])
     opened.close()
-    print(f"\nanswerable {answerable}\nunanswerable {unanswerable}")
-    assert answerable.right_quote >= 0.75 * answerable.n
-    assert answerable.abstained <= 0.15 * answerable.n
+    print(f"\n{tally}")
+    assert tally.n > 40
+    assert tally.right_quote >= 0.75 * tally.n
+    assert tally.abstained <= 0.15 * tally.n
 
 
 def _source(n: int, title: str, text: str) -> ReadSource:

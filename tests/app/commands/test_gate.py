@@ -15,6 +15,7 @@ from evals.digest_store import RunHistory
 from evals.gate_store import GateHistory, GateQuery
 from serving.registry import FolderRegistry
 from tests.app.commands.conftest import Ran, ends_with_example
+from tests.built_graphs import lend_graphs
 from tests.databases import put_schema
 from tests.serving.adapters import make_adapter
 from tests.serving.fake_openai import fake_openai
@@ -279,13 +280,17 @@ HARMFUL = [
 
 @pytest.fixture(scope="module")
 def sample_home(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("gated")
+    return lend_graphs(tmp_path_factory.mktemp("gated"))
 
 
 @pytest.fixture
 def handbook(sample_home, called, monkeypatch, tmp_path):
-    """`handbook("answer@2", edits)` gates an edited prompt on the handbook suite, with a model that obeys its prompt."""
+    """`handbook(edits)` gates an edited prompt on the handbook suite, with a model that obeys its prompt.
+
+    The reranker reads little: no prompt changes what is found.
+    """
     monkeypatch.setenv("ASSAY_HOME", str(sample_home))
+    monkeypatch.setenv("ASSAY_SEARCH__READS", "2")
 
     def gated(edits: list[tuple[str, str]], *more: object) -> Ran:
         text = (ROOT / "prompts/templates/answer@1.md").read_text().replace("version: 1", "version: 2")
