@@ -2,7 +2,7 @@
 FROM python:3.11-slim AS build
 WORKDIR /opt/assay
 COPY pyproject.toml constraints.txt README.md ./
-ARG EXTRAS=postgres,telemetry
+ARG EXTRAS=postgres,telemetry,dashboard
 RUN python -m venv .venv && .venv/bin/python -m pip install -q --no-cache-dir -c constraints.txt -e ".[$EXTRAS]"
 COPY data data
 COPY prompts prompts

@@ -14,7 +14,7 @@ run: $(VENV)/.base
 install: $(VENV)/.all
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 unit: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n auto -m "not slow and not browser and not postgres and not gpu and not vllm"

@@ -168,7 +168,7 @@ def measure(folder: Path, rounds: int, kinds: Sequence[str], load: Workload = Wo
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             rate = variants[name]()
-            if number:  # the first round warms up
+            if number or not rounds:  # the first round warms up
                 rates[name].append(rate)
     return {
         **{clock: _ratios(rates, clock) for clock in ("per_wall_s", "per_cpu_s")},
@@ -215,7 +215,10 @@ def main() -> None:
         "folder", type=Path, nargs="?", help="where the toy and the runs go; a temporary folder by default"
     )
     parser.add_argument(
-        "--rounds", type=int, default=6, help="an even number runs each variant as often before as after the others"
+        "--rounds",
+        type=int,
+        default=6,
+        help="an even number runs each variant as often before as after the others; 0 tells what the round gives that warms up",
     )
     parser.add_argument(
         "--only", choices=("packed", "unpacked"), help="leave the other out, and the comparison of the two"

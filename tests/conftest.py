@@ -4,6 +4,7 @@ import ast
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.vllm_server import real_vllm, toy_base  # noqa: F401
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers fill the cores; threads of both would wait for each other
 os.environ.update(SILENT)
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -58,6 +60,16 @@ def pytest_collection_modifyitems(items):
             for item in items:
                 if name in item.keywords:
                     item.add_marker(pytest.mark.skip(reason=f"{name}: not here; {remedy}"))
+    _share_out(items)
+
+
+def _share_out(items: list[pytest.Item]) -> None:
+    """For `--dist loadgroup --no-loadscope-reorder`: a file stays on one worker, all that ask vLLM on the same one, long files go first."""
+    groups = {item: "vllm" if "vllm" in item.keywords else str(item.path) for item in items}
+    n_slow = Counter(groups[item] for item in items if "slow" in item.keywords or "browser" in item.keywords)
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (groups[item] != "vllm", -n_slow[groups[item]]))
 
 
 @pytest.fixture(autouse=True)

@@ -72,12 +72,14 @@ def trained(settings, assay, toy_base, tmp_path_factory) -> Path:
         toy_desk.write_rows(folder / "desk.jsonl", _desk_rows(assay, toy_desk.TRAINED_PLACES)),
         toy_desk.write_rows(folder / "desk_heldout.jsonl", _desk_rows(assay, toy_desk.NEW_PLACES[:4])),
     )
+    recipes = []
     for task, files in rows.items():
-        shape = {"epochs": 4, "max_length": 768} if task == "desk" else {}
-        recipe = toy_desk.write_recipe(
-            folder, f"tiny-{task}", files, base=toy_base, mlflow=settings.var / "mlflow.db", **shape
-        )
-        run_python("-m", "finetune.train", recipe)
+        shape = {"epochs": 3, "batch_size": 1, "max_length": 768} if task == "desk" else {}
+        mlflow = settings.var / "mlflow.db"
+        recipes.append(toy_desk.write_recipe(folder, f"tiny-{task}", files, base=toy_base, mlflow=mlflow, **shape))
+    run_python(
+        "-c", "import sys; from finetune.train import main; sys.exit(max(main([r]) for r in sys.argv[1:]))", *recipes
+    )
     return folder
 
 
@@ -250,5 +252,5 @@ def _plant_a_bad_version(settings: Settings, base: Path, trained: Path) -> None:
 
     folder = trained / "bad"
     shutil.rmtree(folder, ignore_errors=True)
-    run_python(Path(__file__).parent / "serving" / "vllm" / "random_adapter.py", base, folder, "3")
+    run_python(Path(__file__).parent / "serving" / "vllm" / "random_adapter.py", base, folder)
     MlflowClient(settings.mlflow, settings.mlflow).create_model_version("tiny-desk", folder.as_uri())

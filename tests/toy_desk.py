@@ -23,7 +23,7 @@ data:
   train: [{{path: {train}, licence: CC0-1.0, origin: made by the test}}]
   eval: [{{path: {heldout}, licence: CC0-1.0, origin: made by the test}}]
 lora: {{r: 8, alpha: 16}}
-train: {{epochs: {epochs}, max_length: {max_length}, batch_size: 2, learning_rate: 5.0e-3, gradient_checkpointing: false}}
+train: {{epochs: {epochs}, max_length: {max_length}, batch_size: {batch_size}, learning_rate: 5.0e-3, gradient_checkpointing: false}}
 preflight: {{allow: [near_duplicates, near_duplicate, leak, contamination], max_duplicate_share: 1.0, near_duplicate: 1.0}}
 parity: {{n_prompts: 4, max_new_tokens: 32}}
 card: {{intended_use: Tests., limits: Toy., licence: cc0-1.0}}
@@ -72,7 +72,7 @@ def write_rows(path: Path, rows: Sequence[dict]) -> Path:
 
 def write_recipe(folder: Path, name: str, files: tuple[Path, Path], **values) -> Path:
     """A recipe for `finetune.train` over (train, held-out) rows; `values` fill the template."""
-    defaults = {"epochs": 6, "max_length": 256, "output": folder / "out"}
+    defaults = {"epochs": 6, "batch_size": 2, "max_length": 256, "output": folder / "out"}
     path = folder / f"{name}.yaml"
     path.write_text(RECIPE.format(name=name, train=files[0], heldout=files[1], **defaults | values), "utf-8")
     return path

@@ -36,7 +36,7 @@ class Amounts:
 FULL = Amounts(
     ("--rounds", "4", "--rows", "4000", "--scale", "16", "--hidden", "1024", "--layers", "24"), 8192, 500_000
 )
-REHEARSAL = Amounts(("--rounds", "1", "--rows", "12", "--hidden", "64", "--layers", "1"), 16, 3000)
+REHEARSAL = Amounts(("--rounds", "0", "--rows", "12", "--hidden", "64", "--layers", "1"), 16, 3000)
 
 
 def main() -> int:

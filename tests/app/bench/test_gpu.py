@@ -30,7 +30,7 @@ def test_without_a_device_it_says_so_exits_with_4_and_leaves_the_page_alone():
     assert (ROOT / "docs" / "gpu-results.md").read_bytes() == before
 
 
-@pytest.mark.slow  # trains sixteen times, a few steps each
+@pytest.mark.slow  # trains eight times, a few steps each
 def test_every_part_measures_in_a_rehearsal_on_the_processor(tmp_path):
     page = tmp_path / "rehearsal.md"
     done = run("--rehearse", page)

@@ -248,7 +248,7 @@ def test_files_are_added_refused_and_deleted(real_product, serve, visit):
     page.get_by_role("button", name="Delete Parental leave").click()
     page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_text("“Parental leave” was deleted.").wait_for()
-    assert page.get_by_text("No documents yet").is_visible()
+    page.get_by_text("No documents yet").wait_for()
     assert page.evaluate("document.activeElement.id") == "said"
     assert real_product.assay.collections(Principal()) == {}
 

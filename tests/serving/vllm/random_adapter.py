@@ -1,4 +1,4 @@
-"""python tests/serving/vllm/random_adapter.py BASE FOLDER SEED: a LoRA adapter with random weights, its manifest beside it."""
+"""python tests/serving/vllm/random_adapter.py BASE FOLDER ...: LoRA adapters with different random weights, their manifests beside them."""
 
 import sys
 from pathlib import Path
@@ -10,15 +10,16 @@ from transformers import AutoModelForCausalLM
 sys.path.insert(0, str(Path(__file__).parents[3]))
 from finetune.manifest import write_manifest
 
-base, folder, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-torch.manual_seed(seed)
-model = get_peft_model(
-    AutoModelForCausalLM.from_pretrained(base),
-    LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM"),
-)
-with torch.no_grad():
-    for name, weight in model.named_parameters():
-        if "lora_B" in name:
-            weight.normal_(std=0.05)
-model.save_pretrained(folder)
-write_manifest(folder, name="random", base={"path": "toy"}, data=(), recipe={})
+base, *folders = sys.argv[1:]
+for seed, folder in enumerate(folders):
+    torch.manual_seed(seed)
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(base),
+        LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM"),
+    )
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=0.05)
+    model.save_pretrained(folder)
+    write_manifest(Path(folder), name="random", base={"path": "toy"}, data=(), recipe={})

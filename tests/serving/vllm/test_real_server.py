@@ -23,8 +23,7 @@ HERE = Path(__file__).parent
 def registry(toy_base, tmp_path_factory) -> FolderRegistry:
     """Two adapters with random weights, as training registers them."""
     root = tmp_path_factory.mktemp("registered")
-    for n, ref in enumerate(("random@1", "random@2")):
-        run_python(HERE / "random_adapter.py", toy_base, root / ref, str(n))
+    run_python(HERE / "random_adapter.py", toy_base, root / "random@1", root / "random@2")
     return FolderRegistry(root)
 
 
