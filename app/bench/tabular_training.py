@@ -60,16 +60,23 @@ def compared(name: str, seed: int, n_trials: int) -> dict[str, Any]:
     }
 
 
-def difference(labels: np.ndarray, ours: np.ndarray, plain: np.ndarray) -> dict[str, list[float]]:
+def difference(
+    labels: np.ndarray, ours: np.ndarray, plain: np.ndarray, n_resamples: int = N_RESAMPLES
+) -> dict[str, list[float]]:
     """Ours less the plain one's, with the 95 % interval of a bootstrap over the same rows."""
     rng = np.random.default_rng(0)
+    drawn = [rng.integers(0, len(labels), len(labels)) for _ in range(n_resamples)]
+    gaps = [_gap(labels[at], ours[at], plain[at]) for at in drawn]
     told = {}
-    drawn = [rng.integers(0, len(labels), len(labels)) for _ in range(N_RESAMPLES)]
-    for metric, value in figures(labels, ours).items():
-        gaps = [figures(labels[at], ours[at])[metric] - figures(labels[at], plain[at])[metric] for at in drawn]
-        low, high = np.quantile(gaps, [0.025, 0.975])
-        told[metric] = [round(float(one), 4) for one in (value - figures(labels, plain)[metric], low, high)]
+    for metric, value in _gap(labels, ours, plain).items():
+        low, high = np.quantile([gap[metric] for gap in gaps], [0.025, 0.975])
+        told[metric] = [round(float(one), 4) for one in (value, low, high)]
     return told
+
+
+def _gap(labels: np.ndarray, ours: np.ndarray, plain: np.ndarray) -> dict[str, float]:
+    theirs = figures(labels, plain)
+    return {metric: value - theirs[metric] for metric, value in figures(labels, ours).items()}
 
 
 def _plain(done: Done, n_trials: int) -> np.ndarray:
