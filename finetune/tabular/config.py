@@ -53,6 +53,8 @@ class ModelConfig(_Strict):
     """xgboost: stop after so many rounds without a better fold; 0 always grows `max_rounds`."""
     bags: int = Field(default=1, ge=1, le=20)
     """xgboost: so many boosters from different seeds are grown and merged into one, whose margin is their mean."""
+    monotone: dict[str, Literal["up", "down"]] = {}
+    """xgboost: number columns that may only raise (up) or lower (down) the score as they rise."""
 
 
 class Range(_Strict):
@@ -187,7 +189,7 @@ class TrainConfig(_Strict):
         wrong = [
             f"models.{at}.{field}: only xgboost has it; remove it."
             for at, model in enumerate(self.models)
-            for field in ("max_rounds", "early_stopping", "bags")
+            for field in ("max_rounds", "early_stopping", "bags", "monotone")
             if model.kind != "xgboost" and field in model.model_fields_set
         ]
         wrong += [

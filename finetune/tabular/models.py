@@ -154,6 +154,8 @@ def _boosted(
         )
     fixed = {"objective": "binary:logistic", "eval_metric": "logloss", "verbosity": 1}
     fixed |= {"seed": settings.seed, "nthread": settings.threads, "tree_method": "hist"}
+    if model.monotone:
+        fixed["monotone_constraints"] = _constraints(model, part.feature_names)
     seen: dict[str, Any] = {}
     watched = [(_matrix(part), "fitted")] + ([(_matrix(scored), "scored")] if scored else [])
     stops = bool(scored and model.early_stopping)
@@ -174,6 +176,17 @@ def _boosted(
     curve = tuple(zip(seen["fitted"]["logloss"], seen["scored"]["logloss"], strict=True)) if scored else ()
     kept = booster.best_iteration + 1 if stops else booster.num_boosted_rounds()
     return Fitted(BoostedEstimator(booster[:kept] if stops else booster), kept, curve)
+
+
+def _constraints(model: ModelConfig, feature_names: tuple[str, ...]) -> tuple[int, ...]:
+    if unknown := [column for column in model.monotone if column not in feature_names]:
+        near = get_close_matches(unknown[0], feature_names, n=1)
+        raise InvalidInput(
+            f"models.monotone: {unknown[0]} is no number among the features.",
+            field="monotone",
+            next_step=f"Write {near[0]}." if near else "Name a number or integer column, or remove it.",
+        )
+    return tuple({"up": 1, "down": -1}.get(model.monotone.get(name, ""), 0) for name in feature_names)
 
 
 def _together(bags: list[Fitted]) -> Fitted:

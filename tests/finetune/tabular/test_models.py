@@ -86,3 +86,20 @@ def test_a_parameter_that_the_library_refuses_is_told(kind, params):
 def test_what_the_run_sets_itself_is_refused():
     with pytest.raises(InvalidInput, match="seed is set by the run itself"):
         full_params(ModelConfig(kind="xgboost", params={"seed": 3}), {})
+
+
+def test_a_monotone_column_never_lowers_the_score_as_it_rises():
+    noisy = Part(TRAIN.matrix, (RNG.random(1500) < 0.4).astype(np.int8), TRAIN.weights, TRAIN.feature_names, ("q",) * 4)
+    rising = np.zeros((200, 4), np.float32)
+    rising[:, 0] = np.linspace(-3, 3, 200)
+    free, bound = (
+        fit(ModelConfig(kind="xgboost", monotone=given), {}, noisy, Settings(), n_rounds=40)
+        for given in ({}, {"a": "up"})
+    )
+    assert np.diff(free.estimator.raw_scores(rising)).min() < 0
+    assert np.diff(bound.estimator.raw_scores(rising)).min() >= 0
+
+
+def test_only_a_number_among_the_features_has_a_direction():
+    with pytest.raises(InvalidInput, match="models.monotone: town is no number"):
+        fit(ModelConfig(kind="xgboost", monotone={"town": "up"}), {}, TRAIN, Settings(), n_rounds=1)
