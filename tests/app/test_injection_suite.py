@@ -5,13 +5,14 @@ import pytest
 from app.evaluation import evaluation
 from app.settings import load_settings
 from evals.suite import load_suite
+from tests.built_graphs import lend_graphs
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
-    settings = load_settings(home=tmp_path_factory.mktemp("home"))
+    settings = load_settings(home=lend_graphs(tmp_path_factory.mktemp("home")))
     with evaluation(load_suite("injection"), settings) as ready:
         kinds = {sample.id: sample.metadata["kind"] for sample in ready.samples}
         return [(kinds[row.sample_id], row) for row in ready.rows(fresh=True)]

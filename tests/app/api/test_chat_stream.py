@@ -2,9 +2,9 @@
 
 import gc
 import json
+import sys
 import threading
 import time
-import tracemalloc
 
 import httpx
 import openai
@@ -160,9 +160,12 @@ def test_stopping_the_server_finishes_open_streams(tmp_path):
 def test_two_hundred_streams_at_once_all_end_well(serve, tmp_path):
     base = serve(fake_product(tmp_path, FakeAssay(pause_s=0.05)))
     ended: list[bool] = []
+    certificates = (
+        httpx.create_ssl_context()
+    )  # read once: two hundred clients would spend ten seconds on reading theirs
 
     def ask():
-        with httpx.Client(timeout=60) as client:
+        with httpx.Client(timeout=60, verify=certificates) as client:
             ended.append(client.post(base + PATH, json=BODY).text.endswith("data: [DONE]\n\n"))
 
     threads = [threading.Thread(target=ask) for _ in range(200)]
@@ -175,7 +178,7 @@ def test_two_hundred_streams_at_once_all_end_well(serve, tmp_path):
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_answers(tmp_path):
-    """Python's own allocations, which a leak of ours would show in: a kilobyte an answer would be 500 kB here."""
+    """Python's own memory blocks, which a leak of ours would show in: one object kept of every answer would be 500 here."""
     assay = FakeAssay()
     with local_client(fake_product(tmp_path, assay)) as client:
 
@@ -184,14 +187,13 @@ def test_memory_does_not_grow_with_the_number_of_answers(tmp_path):
                 assert client.post(PATH, json=BODY).status_code == 200
             assay.asked.clear()
             gc.collect()
-            return tracemalloc.get_traced_memory()[0]
+            return sys.getallocatedblocks()
 
         ask(100)
-        tracemalloc.start()
         before = ask(100)
         grown = ask(500) - before
-        tracemalloc.stop()
-    assert grown < 100_000
+    print("blocks more:", grown)
+    assert grown < 400
 
 
 def metric(base: str, name: str) -> float:
