@@ -196,10 +196,10 @@ class EmbeddingReference:
             projected = (self.vectors - mean) @ axes
             rng = np.random.default_rng(self.seed + 1)
             found = np.empty(N_SPLITS)
-            zero = np.zeros(len(covariance))
+            zero, root = np.zeros(len(covariance)), _root_of(covariance)
             for k in range(N_SPLITS):
                 piece = projected[rng.choice(len(projected), size, replace=False, shuffle=False)]
-                found[k] = frechet_distance(zero, covariance, *_moments_of(piece)) / variance
+                found[k] = _distance(zero, covariance, root, *_moments_of(piece)) / variance
             self._frechet_nulls[size] = found
         share = 1 - size / len(self.vectors)  # a piece is part of what it is compared with
         return self._frechet_nulls[size] / share * (1 / n + 1 / len(self.vectors)) * size
@@ -275,8 +275,15 @@ class EmbeddingReference:
 
 def frechet_distance(mean_a: NDArray, cov_a: NDArray, mean_b: NDArray, cov_b: NDArray) -> float:
     """|mean_a - mean_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), squared distance of two normal laws."""
-    values, axes = np.linalg.eigh(cov_a)
-    root = (axes * np.sqrt(np.clip(values, 0, None))) @ axes.T
+    return _distance(mean_a, cov_a, _root_of(cov_a), mean_b, cov_b)
+
+
+def _root_of(covariance: NDArray) -> NDArray:
+    values, axes = np.linalg.eigh(covariance)
+    return (axes * np.sqrt(np.clip(values, 0, None))) @ axes.T
+
+
+def _distance(mean_a: NDArray, cov_a: NDArray, root: NDArray, mean_b: NDArray, cov_b: NDArray) -> float:
     inner = np.clip(np.linalg.eigvalsh(root @ cov_b @ root), 0, None)
     return float(((mean_a - mean_b) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * np.sqrt(inner).sum())
 
