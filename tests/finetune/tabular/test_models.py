@@ -101,5 +101,5 @@ def test_a_monotone_column_never_lowers_the_score_as_it_rises():
 
 
 def test_only_a_number_among_the_features_has_a_direction():
-    with pytest.raises(InvalidInput, match="models.monotone: town is no number"):
+    with pytest.raises(InvalidInput, match=r"models\.monotone: town is no number"):
         fit(ModelConfig(kind="xgboost", monotone={"town": "up"}), {}, TRAIN, Settings(), n_rounds=1)
