@@ -54,6 +54,7 @@ def _marks(module: Path) -> set[str]:
     return {node.attr for mark in marks for node in ast.walk(mark) if isinstance(node, ast.Attribute)}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     for name, (present, remedy) in NEEDS.items():
         if not present():

@@ -74,7 +74,7 @@ def trained(settings, assay, toy_base, tmp_path_factory) -> Path:
     )
     recipes = []
     for task, files in rows.items():
-        shape = {"epochs": 3, "batch_size": 1, "max_length": 768} if task == "desk" else {}
+        shape = {"epochs": 4, "batch_size": 1, "max_length": 768} if task == "desk" else {}
         mlflow = settings.var / "mlflow.db"
         recipes.append(toy_desk.write_recipe(folder, f"tiny-{task}", files, base=toy_base, mlflow=mlflow, **shape))
     run_python(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from data.errors import AssayError
+from data.errors import InfrastructureError
 from evals.tabular.fairness import MEASURES, PRIVILEGED, UNPRIVILEGED, measures_of
 from evals.tabular.groups import Grouped
 
@@ -24,7 +24,7 @@ logging.getLogger().removeFilter(_quiet)
 TOLERANCE = 1e-9
 
 
-class FiguresDisagree(AssayError):
+class FiguresDisagree(InfrastructureError):
     """Two computations of one measure differ: a defect in one of them, never a property of the model."""
 
     code = "figures_disagree"
