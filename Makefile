@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 export ASSAY_PORT ASSAY_HOME
+# Bytecode is kept: tests start hundreds of processes, and each would compile all of ours again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: vllm run install test unit check bench gpu-check chaos constraints clean
 
