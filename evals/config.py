@@ -23,6 +23,9 @@ class JudgeConfig(BaseModel):
     max_tokens: int = Field(2048, ge=1)
     """Longest reply of the judge; one that is cut cannot be read."""
 
+    bound: bool = False
+    """Whether the server binds replies to ragas' JSON schemas (vLLM, OpenAI and llama.cpp can); otherwise they are asked for in words."""
+
     @model_validator(mode="after")
     def _names_a_model(self) -> "JudgeConfig":
         if self.url and not self.model:

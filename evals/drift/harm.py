@@ -5,9 +5,9 @@ Journal of Statistical Planning and Inference 2000). What performance falls by i
 stayed. **All of the window.** `evals.tabular.estimated`: the figures expected from the window's scores, calibrated on the reference.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 from data.tabular.table import target_of
 from evals.drift.records import Cause, MonitorValue
 from evals.drift.tabular import Column, TableBaseline, bins_of, counted
-
-if TYPE_CHECKING:
-    pass
 
 HEAVIEST = 20.0
 """No row weighs more: a value that the reference hardly has says little about performance there."""
@@ -37,6 +34,11 @@ class TableHarm:
     low: float | None
     high: float | None
     by_column: dict[str, float]
+
+    def unexplained(self, columns: Iterable[str]) -> float | None:
+        """What is left of a loss when the most harmful of these columns has its part."""
+        most = max((self.by_column.get(name, 0.0) for name in columns), default=0.0)
+        return max(0.0, self.total - most) if self.total is not None and self.total > 0 and most > 0 else self.total
 
 
 def table_harm(baseline: TableBaseline, window: pd.DataFrame, *, n_draws: int = 50) -> TableHarm:
@@ -99,9 +101,10 @@ def performance(
 def table_causes(
     baseline: TableBaseline, window: pd.DataFrame, values: Sequence[MonitorValue], harm: TableHarm
 ) -> tuple[Cause, ...]:
-    """One for each column that alarmed, and one for all of them together, the most harmful first."""
+    """The most harmful first: a column that alarmed by its own harm, what is of all columns by the harm that no such column explains."""
     alarmed = [value for value in values if value.is_alarm]
     columns = {column.name: column for column in baseline.columns}
+    left = harm.unexplained(value.monitor.partition(".")[2] for value in alarmed)
     causes = []
     for value in alarmed:
         kind, _, name = value.monitor.partition(".")
@@ -112,7 +115,7 @@ def table_causes(
             causes.append(
                 _whole_cause(
                     value,
-                    harm,
+                    left,
                     f"The {value.monitor} moved",
                     "Measure performance with labels: assay tabular performance.",
                 )
@@ -120,14 +123,16 @@ def table_causes(
         elif value.monitor == "schema":
             told = f"Columns that are gone: {value.detail['gone']}; unknown ones: {value.detail['unknown']}"
             causes.append(
-                _whole_cause(value, harm, told, "Mend the source, or the spec of the table: assay data check.")
+                _whole_cause(value, harm.total, told, "Mend the source, or the spec of the table: assay data check.")
             )
         elif value.monitor == "volume":
-            causes.append(_whole_cause(value, harm, f"Only {value.value:.0f} rows came", "Ask who delivers the table."))
+            causes.append(
+                _whole_cause(value, harm.total, f"Only {value.value:.0f} rows came", "Ask who delivers the table.")
+            )
         else:
             causes.append(
                 _whole_cause(
-                    value, harm, "Rows are unlike those of the reference, all columns together", _retrain(harm)
+                    value, left, "Rows are unlike those of the reference, all columns together", _retrain(harm)
                 )
             )
     return tuple(sorted(causes, key=lambda cause: -(cause.harm if cause.harm is not None else -1.0)))
@@ -170,8 +175,8 @@ def _column_cause(value: MonitorValue, kind: str, column: Column, window: pd.Dat
     )
 
 
-def _whole_cause(value: MonitorValue, harm: TableHarm, told: str, action: str) -> Cause:
-    return Cause(monitor=value.monitor, told=f"{told}.", harm=harm.total, share=1.0, action=action)
+def _whole_cause(value: MonitorValue, lost: float | None, told: str, action: str) -> Cause:
+    return Cause(monitor=value.monitor, told=f"{told}.", harm=lost, share=1.0, action=action)
 
 
 def _retrain(harm: TableHarm) -> str:

@@ -127,7 +127,8 @@ class _Judge(InstructorBaseRagasLLM):
     """What ragas asks. Its own class for this counts uses, and for that writes a file below the user's home."""
 
     def __init__(self, client: AsyncOpenAI, config: JudgeConfig) -> None:
-        self._client = instructor.from_openai(client, mode=instructor.Mode.JSON)
+        mode = instructor.Mode.JSON_SCHEMA if config.bound else instructor.Mode.JSON
+        self._client = instructor.from_openai(client, mode=mode)
         self._decode = {"model": config.model, "temperature": 0.0, "max_tokens": config.max_tokens}
 
     async def agenerate(self, prompt: str, response_model: type) -> Any:

@@ -15,6 +15,7 @@ from evals.scorers.registry import Tool, Tools, build_scorer
 from evals.suite import ScorerSpec, parse_suite
 from tests.evals.observations import abstained, answered, hit
 from tests.evals.scorers.fake_judge import fake_judge
+from tests.vllm_server import BASE
 
 SAMPLE = Sample(id="1", question="How long is the leave?", answer="The leave is 22 weeks.")
 SEEN = answered("The leave is 22 weeks.", "It is unpaid.", hits=(hit("The leave is 22 weeks."), hit("Tea is free.")))
@@ -58,6 +59,18 @@ def test_ragas_measures_what_the_judge_says():
     assert found["judged_context_recall"].value == 1.0
     assert found["judged_relevancy"].value == pytest.approx(1.0)
     assert fake.keys == {"Bearer sk-judge"}
+
+
+@pytest.mark.slow
+@pytest.mark.vllm
+@pytest.mark.parametrize("bound", [True, False])
+def test_ragas_asks_a_real_vllm_and_what_a_toy_says_is_a_share_or_an_error(real_vllm, bound):
+    """A toy decoder judges nothing well. Bound to the schemas it is read all the same; unbound it rambles, and that is an error."""
+    judge = JudgeConfig(url=real_vllm.url, model=BASE, api_key=SecretStr(real_vllm.key), max_tokens=300, bound=bound)
+    found = scores(build_scorer(ScorerSpec(name="judged"), Tools(embed=embed, others={"judge": judge})))
+    print({name: score.value if score.error == "" else score.error for name, score in found.items()})
+    assert len(found) == 4
+    assert all((0 <= score.value <= 1) if score.error == "" else score.value is None for score in found.values())
 
 
 @pytest.mark.slow
