@@ -13,6 +13,7 @@ from typing import Any
 import instructor
 import numpy as np
 import ragas
+from instructor.core.exceptions import IncompleteOutputException
 from openai import APIConnectionError, APIError, APITimeoutError, AsyncOpenAI
 from ragas.embeddings.base import BaseRagasEmbedding
 from ragas.llms.base import InstructorBaseRagasLLM
@@ -104,6 +105,8 @@ class JudgedScorer:
             return f"the judge at {self._config.url} cannot be reached"
         if refused := next((e for e in chain if isinstance(e, APIError)), None):
             return self._without_key(f"the judge refused: {refused}")
+        if any(isinstance(e, IncompleteOutputException) for e in chain):
+            return f"the judge's reply was cut after {self._config.max_tokens} tokens: allow more (ASSAY_EVALS__JUDGE__MAX_TOKENS)"
         if any(
             isinstance(e, ValueError | TypeError | KeyError) for e in chain
         ):  # pydantic's and json's are ValueErrors

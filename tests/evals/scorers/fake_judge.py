@@ -17,6 +17,8 @@ class FakeJudge:
     says: str = ""
     """In place of any reply, when set."""
     hangs: bool = False
+    ended: str = "stop"
+    """Why the reply ended, in OpenAI's words."""
     url: str = ""
     n_requests: int = 0
     n_under_way: int = 0
@@ -74,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.fake.says or json.dumps(self.fake.replies.get(title, {}))
         message = {"role": "assistant", "content": content}
         usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        choice = {"index": 0, "message": message, "finish_reason": self.fake.ended}
         return self._send(
             {"id": "c", "object": "chat.completion", "created": 1, "model": "j", "choices": [choice], "usage": usage}
         )

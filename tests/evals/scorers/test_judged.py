@@ -88,6 +88,7 @@ def test_what_does_not_apply_is_neither_asked_nor_scored():
     [
         ({"says": "I think it is fine."}, "cannot be read"),
         ({"replies": REPLIES | {"StatementGeneratorOutput": {"statements": []}}}, "no number"),
+        ({"ended": "length"}, "cut after 2048 tokens"),
         ({"status": 400}, "refused"),
         ({"hangs": True}, "longer than 0.5 s"),
     ],
