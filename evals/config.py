@@ -22,7 +22,6 @@ class JudgeConfig(BaseModel):
     """Requests under way at a time."""
     max_tokens: int = Field(2048, ge=1)
     """Longest reply of the judge; one that is cut cannot be read."""
-
     bound: bool = False
     """Whether the server binds replies to ragas' JSON schemas (vLLM, OpenAI and llama.cpp can); otherwise they are asked for in words."""
 

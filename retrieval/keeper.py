@@ -11,7 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -210,20 +210,14 @@ class Keeper:
         dead = np.isin(snapshot.main_rows.content_ids, gone)
         if dead.any():
             alive = ~dead if alive is None else alive & ~dead
-        return Snapshot(
-            embedder=snapshot.embedder,
+        return replace(
+            snapshot,
             generation=changes.generation,
-            main_name=snapshot.main_name,
-            main=snapshot.main,
-            main_rows=snapshot.main_rows,
             main_alive=alive,
             delta=snapshot.delta.after(changes, gone),
             lexical=self._lexical.searcher(),
+            _masks={},  # of rows and postings that are no longer these
         )
-
-    def _with_lexical(self, s: Snapshot) -> Snapshot:
-        fresh = self._lexical.searcher()
-        return Snapshot(s.embedder, s.generation, s.main_name, s.main, s.main_rows, s.main_alive, s.delta, fresh)
 
     def _left_to_owner(self, errand: str) -> bool:
         """Ask the owner for work on the indexes and wait until it is done; False where this process is the owner itself."""
@@ -285,7 +279,7 @@ class Keeper:
         with self._lock:
             token = self._errands.wanted(REBUILD_LEXICAL)
             old, self._lexical = self._lexical, self._new_lexical()
-            self._snapshot = self._with_lexical(self.snapshot())
+            self._snapshot = replace(self.snapshot(), lexical=self._lexical.searcher(), _masks={})
             if old is not None:
                 old.close()
                 shutil.rmtree(old.folder, ignore_errors=True)

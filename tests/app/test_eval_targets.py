@@ -93,21 +93,17 @@ def test_another_document_changes_only_the_cases_that_find_it(settings, tmp_path
     with product(tmp_path / "growing") as assay:
         put(assay, "leave.md", LEAVE)
         put(assay, "tea.md", TEA)
-        _check_growth(assay, settings)
-
-
-def _check_growth(assay, settings):
-    searching = search_target(SearchTarget(kind="search"), assay).digest
-    before = rag(assay, settings, k=1)
-    digests = [before.case_digest(one) for one in (LONG, TEAS)]
-    put(assay, "more-tea.md", "# Kitchen\n\nTea is free in every kitchen, cake is not. Tea is free.\n")
-    assay.keeper.catch_up()
-    after = rag(assay, settings, k=1)
-    leave, tea = (after.case_digest(one) for one in (LONG, TEAS))
-    assert leave == digests[0]
-    assert tea != digests[1]
-    assert after.digest != before.digest, "as a whole it is another target"
-    assert search_target(SearchTarget(kind="search"), assay).digest != searching
+        searching = search_target(SearchTarget(kind="search"), assay).digest
+        before = rag(assay, settings, k=1)
+        digests = [before.case_digest(one) for one in (LONG, TEAS)]
+        put(assay, "more-tea.md", "# Kitchen\n\nTea is free in every kitchen, cake is not. Tea is free.\n")
+        assay.keeper.catch_up()
+        after = rag(assay, settings, k=1)
+        leave, tea = (after.case_digest(one) for one in (LONG, TEAS))
+        assert leave == digests[0]
+        assert tea != digests[1]
+        assert after.digest != before.digest, "as a whole it is another target"
+        assert search_target(SearchTarget(kind="search"), assay).digest != searching
 
 
 def test_an_extractive_answer_does_not_depend_on_the_prompt(assay, settings, tmp_path):

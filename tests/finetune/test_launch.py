@@ -35,7 +35,9 @@ def test_the_recipe_asks_before_the_launcher_does():
 
 
 def test_one_process_that_nobody_asked_more_of_passes():
-    check_world_size(find_place({}, ["python", "accelerate", "launch", "--num_processes", "1"]), None, ARGUMENTS)
+    place = find_place({}, ["python", "accelerate", "launch", "--num_processes", "1"])
+    check_world_size(place, None, ARGUMENTS)
+    assert (place.asked, place.world_size) == (1, 1)
 
 
 def test_the_environment_names_versions_and_no_path():

@@ -133,5 +133,8 @@ def test_consuming_all_steps_ends_between_two_items_when_stopped():
         await asyncio.sleep(0.05)
         steps.stop(then=lambda: None)
         await asyncio.wait_for(consuming, 1)
+        n = len(seen)
+        await asyncio.sleep(0.05)
+        assert seen == list(range(1, n + 1)), "whole items, none after the end"
 
     with_workers(work)

@@ -81,11 +81,14 @@ def test_a_name_alone_means_its_challenger_with_its_digest(world):
     assert found["candidate"]["release"] == {"version": "2", "digest": world.digest("2"), "verdict_id": ""}
 
 
-def test_the_gates_no_is_exit_code_1(world):
+def test_the_gates_no_is_exit_code_1_and_changes_nothing(world):
     world.run("start", "support@1", "--stage", "canary", code=1)
+    assert json.loads(world.run("status", "--json"))["rollouts"] == []
     world.judge("1", "fail")
     world.run("start", "support@1")
     world.run("promote", "support", code=1)
+    (found,) = json.loads(world.run("status", "--json"))["rollouts"]
+    assert found["candidate"]["stage"] == "shadow"
 
 
 def test_status_shows_the_evidence_and_what_holds_it_up(world):

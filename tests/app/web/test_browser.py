@@ -97,6 +97,7 @@ def test_a_receipt_can_be_replayed_from_the_page(real_product, serve, visit, add
     add("more.md", LEAVE.replace("eighty", "ninety"))
     receipt.get_by_role("button", name="Replay").click()
     receipt.get_by_text("Not identical").wait_for()
+    assert receipt.get_by_text("Identical.", exact=True).count() == 0
 
 
 def test_what_was_kept_from_the_answer_is_told_with_its_place_and_reason(real_product, serve, visit, add):

@@ -80,6 +80,7 @@ def test_a_click_on_a_point_leads_to_its_run(base, visit):
     page.mouse.down()
     page.mouse.up()
     page.wait_for_url("**/dashboard/runs/run_000000000023")
+    assert "run_000000000023" in page.inner_text("main")
 
 
 def test_filters_work_by_keyboard_and_leave_an_address_that_can_be_shared(base, visit):
@@ -126,6 +127,7 @@ def test_a_chart_without_its_library_says_so(base, visit):
     visitor.page.route("**/plotly.js?v=*", lambda route: route.fulfill(status=503, body=""))
     visitor.page.goto("/dashboard/drift")
     visitor.page.get_by_text("The charting library could not be loaded.").wait_for()
+    assert visitor.page.locator("tbody tr").count() > 0, "the table stands"
 
 
 def test_the_report_of_evidently_runs_its_scripts_and_has_no_origin(base, visit):

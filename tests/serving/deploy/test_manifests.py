@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import kubernetes_validate
 import pytest
 import yaml
 
 from app.settings import ROOT, variables
+from tests.serving.deploy.published_schema import faults
 
 DEPLOY = ROOT / "serving" / "deploy"
 FILES = sorted(
@@ -45,13 +45,12 @@ def _id(value) -> str:
     ids=[f"{p.stem}-{o['kind']}-{o['metadata']['name']}" for p, o in OBJECTS if o["kind"] not in CUSTOM],
 )
 def test_a_manifest_is_valid_against_the_published_schema_without_unknown_fields(path, manifest):
-    kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+    assert faults(manifest) == [], path
 
 
 def test_the_schema_check_can_fail():
     broken = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}, "spec": {"prots": []}}
-    with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate(broken, kubernetes_validate.latest_version(), strict=True)
+    assert "prots" in faults(broken)[0]
 
 
 def test_every_file_is_listed_in_its_kustomization_and_every_listed_one_exists():

@@ -2,11 +2,11 @@
 
 import re
 
-import kubernetes_validate
 import pytest
 import yaml
 
 from app.settings import ROOT
+from tests.serving.deploy.published_schema import faults
 
 MANIFEST = yaml.safe_load((ROOT / "serving" / "deploy" / "overlays" / "kserve" / "tabular.yaml").read_text())
 PREDICTOR = MANIFEST["spec"]["predictor"]
@@ -16,8 +16,7 @@ OF_A_POD = ("automountServiceAccountToken", "securityContext", "containers", "vo
 
 def test_the_pods_part_is_valid_against_the_published_schema():
     spec = {name: PREDICTOR[name] for name in OF_A_POD}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": spec}
-    kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
+    assert faults({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": spec}) == []
 
 
 def unknown_fields(given, kind: str) -> list[str]:

@@ -27,7 +27,7 @@ def problems(row) -> dict[str, str]:
 
 
 def test_rows_as_they_come_pass():
-    CONTRACT.check(loans_rows())
+    assert [problems(row) for row in loans_rows()] == [{}] * len(loans_rows())
 
 
 @pytest.mark.parametrize(
