@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.encoders import Encoders, EncoderSpec
+from app.file_sources import FileSources, source_of
 from app.receipts import ReceiptStore, Replay, citations, replayed, without
 from app.searches import Searches
 from data.database import Database
-from data.errors import DeadlineExceeded, NotFound, RefusedDocument
+from data.errors import DeadlineExceeded, NotFound
 from data.folder import FoundFile, Refusal, find_files, is_gone, safe_name
-from data.reading import ReadDocument, Reader, file_sha256, unreadable
+from data.reading import Reader
 from data.records import EVERYONE, AnswerEvent, Chunk, Document, Groups, Principal, Query, Receipt, Scalar, SearchResult
 from evals.drift.requests import RequestStore
 from evals.store import EvalStore
 from retrieval.catalog import Catalog, DocumentSummary
 from retrieval.config import SearchConfig
 from retrieval.embedding import Vectors
-from retrieval.ingest import Destination, Ingester, IngestEvent, ReadSource, embed_missing
+from retrieval.ingest import Destination, Ingester, IngestEvent, embed_missing
 from retrieval.reranking import Reranker
 
 if TYPE_CHECKING:  # heavy: faiss, tantivy, langgraph
@@ -38,8 +39,6 @@ OPERATOR = "cli"
 """The subject of commands: whoever can run them owns the store and may read every receipt of a tenant."""
 ANSWER_CHUNKS = 8
 SEARCHABLE_WITHIN_S = 30.0
-SETTLED_AT_ONCE = 256
-"""Files that are hashed, to skip those that did not change, before the others among them are read."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,7 @@ class Assay:
         self.keeper = stores.keeper
         self.var = stores.var
         self.receipts = ReceiptStore(stores.database)
+        self._files = FileSources(stores.reader, stores.ingester, stores.catalog)
 
     # -- search
 
@@ -217,7 +217,7 @@ class Assay:
             yield from self.remove_vanished(roots, found, placement)
 
     def ingest_found(self, found: Sequence[FoundFile | Refusal], placement: Placement) -> Iterator[IngestEvent]:
-        for event in self.stores.ingester.run(self._sources(found, placement), placement.destination):
+        for event in self.stores.ingester.run(self._files.of(found, placement), placement.destination):
             self.keeper.poke()
             yield event
 
@@ -248,8 +248,8 @@ class Assay:
         """
         name = safe_name(name)
         read = self.stores.reader.read(name, content)
-        source = _source(uri or f"upload://{name}", read, placement)
-        unchanged = self._unchanged(source.uri, source.file_sha256, placement)
+        source = source_of(uri or f"upload://{name}", read, placement)
+        unchanged = self._files.unchanged(source.uri, source.file_sha256, placement)
         event = unchanged or next(iter(self.stores.ingester.run([source], placement.destination)))
         if event.generation:
             self.await_searchable(event.generation)
@@ -357,55 +357,3 @@ class Assay:
         if "heads" in vars(self) and self.heads is not None:
             self.heads.close()
         self.stores.database.close()
-
-    # -- ingest, inside
-
-    def _sources(
-        self, found: Sequence[FoundFile | Refusal], placement: Placement
-    ) -> Iterator[ReadSource | IngestEvent]:
-        for at in range(0, len(found), SETTLED_AT_ONCE):
-            to_read: list[FoundFile] = []
-            for item in found[at : at + SETTLED_AT_ONCE]:
-                if event := self._settled(item, placement):
-                    yield event
-                else:
-                    to_read.append(item)
-            for item, read in self.stores.reader.read_many(to_read):
-                if isinstance(read, RefusedDocument):
-                    yield IngestEvent.refused(item.uri, read)
-                else:
-                    yield _source(item.uri, read, placement)
-
-    def _settled(self, item: FoundFile | Refusal, placement: Placement) -> IngestEvent | None:
-        """The outcome of a file that need not be read: refused, or known and unchanged."""
-        if isinstance(item, Refusal):
-            return IngestEvent.refused(item.uri, item.error)
-        if item.size_bytes > self.stores.reader.max_bytes:
-            return None  # the reader refuses it
-        try:
-            digest = file_sha256(item.path)
-        except RefusedDocument as error:
-            return IngestEvent.refused(item.uri, error)
-        except OSError as error:
-            return IngestEvent.refused(item.uri, unreadable(item.path.name, error))
-        return self._unchanged(item.uri, digest, placement)
-
-    def _unchanged(self, uri: str, digest: str, placement: Placement) -> IngestEvent | None:
-        to = placement.destination
-        if self.stores.ingester.is_unchanged(to, uri, digest, placement.effective_groups, dict(placement.metadata)):
-            return IngestEvent("unchanged", uri, self.catalog.id_of(to.tenant, to.collection, uri))
-        return None
-
-
-def _source(uri: str, read: ReadDocument, placement: Placement) -> ReadSource:
-    return ReadSource(
-        uri=uri,
-        title=read.title,
-        text=read.text,
-        file_sha256=read.file_sha256,
-        size_bytes=read.size_bytes,
-        media_type=read.media_type,
-        groups=placement.effective_groups,
-        metadata=read.metadata | dict(placement.metadata),
-        given=dict(placement.metadata),
-    )
