@@ -22,35 +22,36 @@ N_RESAMPLES = 200
 EARLY = 0.001
 """p below which rows with labels are told to differ from those that wait."""
 
+Predictions = Annotated[
+    Path | None,
+    typer.Option(
+        help="Scores that were served (csv, parquet, by the table's id); by default the model scores the rows."
+    ),
+]
+Served = Annotated[
+    bool, typer.Option("--served", help="Predictions that were served and kept, with the labels sent since.")
+]
+AsOf = Annotated[str, typer.Option(help="Only labels that were known at this moment; by default all there are.")]
+Margin = Annotated[float, typer.Option(min=0, help="The loss that matters, and the error allowed to an estimate.")]
+Shift = Annotated[bool, typer.Option("--shift/--no-shift", help="Test whether the estimate's assumption holds.")]
+Weighted = Annotated[
+    bool, typer.Option("--weighted", help="Calibrate where the new rows are (importance weights by row).")
+]
+
 
 def performance(
     model: Model,
     rows: Rows = None,
-    predictions: Annotated[
-        Path | None,
-        typer.Option(
-            help="Scores that were served (csv, parquet, by the table's id); by default the model scores the rows."
-        ),
-    ] = None,
+    predictions: Predictions = None,
     score_column: Annotated[str, typer.Option(help="Where the scores stand in that file.")] = "score",
-    served: Annotated[
-        bool, typer.Option("--served", help="Predictions that were served and kept, with the labels sent since.")
-    ] = False,
+    served: Served = False,
     by: Annotated[str, typer.Option(help="Periods: week, month, quarter, year of a date; value of a number.")] = "",
     since: Annotated[str, typer.Option(help="The first moment; by default after the newest held-out row.")] = "",
-    as_of: Annotated[
-        str, typer.Option(help="Only labels that were known at this moment; by default all there are.")
-    ] = "",
+    as_of: AsOf = "",
     metric: Annotated[str, typer.Option(help="The metric in the table; --json has all.")] = "roc_auc",
-    margin: Annotated[
-        float, typer.Option(min=0, help="The loss that matters, and the error allowed to an estimate.")
-    ] = 0.02,
-    shift: Annotated[
-        bool, typer.Option("--shift/--no-shift", help="Test whether the estimate's assumption holds.")
-    ] = True,
-    weighted: Annotated[
-        bool, typer.Option("--weighted", help="Calibrate where the new rows are (importance weights by row).")
-    ] = False,
+    margin: Margin = 0.02,
+    shift: Shift = True,
+    weighted: Weighted = False,
     as_json: AsJson = False,
 ) -> None:
     """Watch performance by period: realised, estimated before labels, and whether the estimate is to be believed."""

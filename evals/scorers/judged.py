@@ -41,7 +41,7 @@ class JudgedScorer:
             timeout=config.timeout_s,
             max_retries=1,
         )
-        llm = _Judge(self._client, config)
+        llm = _Judge(self._client, config, self._running)
         self._faithfulness = Faithfulness(llm=llm)
         self._relevancy = AnswerRelevancy(llm=llm, embeddings=_Embedding(embed)) if embed else None
         self._precision, self._recall = ContextPrecision(llm=llm), ContextRecall(llm=llm)
@@ -129,7 +129,10 @@ class JudgedScorer:
 class _Judge(InstructorBaseRagasLLM):
     """What ragas asks. Its own class for this counts uses, and for that writes a file below the user's home."""
 
-    def __init__(self, client: AsyncOpenAI, config: JudgeConfig) -> None:
+    def __init__(
+        self, client: AsyncOpenAI, config: JudgeConfig, running: Callable[[], asyncio.AbstractEventLoop]
+    ) -> None:
+        self._running = running
         mode = instructor.Mode.JSON_SCHEMA if config.bound else instructor.Mode.JSON
         self._client = instructor.from_openai(client, mode=mode)
         self._decode = {"model": config.model, "temperature": 0.0, "max_tokens": config.max_tokens}
@@ -143,7 +146,8 @@ class _Judge(InstructorBaseRagasLLM):
         )
 
     def generate(self, prompt: str, response_model: type) -> Any:
-        raise NotImplementedError("the metrics used here ask asynchronously")
+        """For callers without an event loop of their own; our metrics ask with `agenerate`."""
+        return asyncio.run_coroutine_threadsafe(self.agenerate(prompt, response_model), self._running()).result()
 
 
 class _Embedding(BaseRagasEmbedding):

@@ -170,3 +170,17 @@ def test_without_ragas_the_message_names_the_command_that_installs_it(monkeypatc
 def test_a_url_without_a_model_is_refused():
     with pytest.raises(ValueError, match="model is empty"):
         JudgeConfig(url="http://127.0.0.1:1/v1")
+
+
+@pytest.mark.slow
+def test_the_judge_can_be_asked_without_an_event_loop():
+    from pydantic import BaseModel
+
+    class ContextPrecisionOutput(BaseModel):
+        verdict: int
+
+    with fake_judge(REPLIES) as fake:
+        scorer = judging(fake)
+        found = scorer._faithfulness.llm.generate("Is it so?", ContextPrecisionOutput)
+        scorer.close()
+    assert found.verdict == 1
