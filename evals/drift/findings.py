@@ -86,6 +86,7 @@ def table_findings(baseline: TableBaseline, window: pd.DataFrame, bounds: Bounds
         value.model_copy(update={"harm": harm.by_column.get(value.monitor.partition(".")[2])}) for value in values
     ]
     causes = table_causes(baseline, window, values, harm) if any(value.is_alarm for value in values) else ()
+    known = [lost for lost in (_largest(causes), harm.total) if lost is not None]
     check = _check(
         baseline.config,
         bounds,
@@ -94,7 +95,7 @@ def table_findings(baseline: TableBaseline, window: pd.DataFrame, bounds: Bounds
         outcome="alarm" if any(value.is_alarm for value in values) else "quiet",
         n_monitors=len(baseline.monitors),
         causes=causes,
-        harm=_largest(causes),
+        harm=max(known, default=None) if causes else None,
         harm_unit=harm.unit if harm.total is not None else "",
         seconds=round(time.perf_counter() - began, 3),
     )

@@ -58,6 +58,9 @@ def test_a_month_like_the_others_is_quiet_and_one_that_drifted_names_the_column_
     assert not any("job" in v["monitor"] for v in loud.json["values"] if v["is_alarm"])
     assert "age" in loud.json["causes"][0]["told"]
     assert loud.json["causes"][0]["harm"] > 0.05  # of its accuracy
+    assert loud.json["harm"] >= max(cause["harm"] for cause in loud.json["causes"]), (
+        "all that was lost, explained or not"
+    )
 
 
 def test_confirming_writes_the_rows_at_fault(run, watch, tmp_path):
