@@ -14,7 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from data.records import Scalar
 from data.wire import receive, send
 
 ROOT = Path(__file__).resolve().parent.parent
+SOON_S = 0.02
 TEXT_SUFFIXES = {".md", ".markdown", ".txt", ".text", ".rst", ".adoc", ".asciidoc", ".log", ".vtt", ".srt"}
 
 
@@ -127,29 +128,25 @@ class Reader:
         """
         ahead: deque[tuple[FoundFile, Future]] = deque()
         pool = ThreadPoolExecutor(self.config.workers)
-        is_left_early = True
         try:
             for file in files:
                 ahead.append((file, pool.submit(self._outcome, file)))
                 if len(ahead) > 4 * self.config.workers:
-                    first, future = ahead.popleft()
-                    yield first, future.result()
+                    yield _next(ahead)
             while ahead:
-                first, future = ahead.popleft()
-                yield first, future.result()
-            is_left_early = False
+                yield _next(ahead)
         finally:
-            if is_left_early:
-                for _, future in ahead:
-                    future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
+            left = [future for _, future in ahead if not future.cancelled()]
+            while left and wait(left, SOON_S).not_done:  # again, for a thread may have been about to start a process
                 self.close()
             pool.shutdown()
 
     def close(self) -> None:
         """End the processes; a later conversion starts new ones."""
-        for child in list(self._children):
-            child.kill()
-        self._children.clear()
+        while self._children:
+            with suppress(KeyError):  # its own thread was faster
+                self._children.pop().kill()
 
     @property
     def max_bytes(self) -> int:
@@ -189,6 +186,14 @@ class Reader:
         child = _Child(self._command, self.config.memory_mb)
         self._children.add(child)
         return child
+
+
+def _next(ahead: deque[tuple[FoundFile, Future]]) -> tuple[FoundFile, ReadDocument | RefusedDocument]:
+    """The first outcome, when it is there; until then its file stays in the row."""
+    file, future = ahead[0]
+    outcome = future.result()
+    ahead.popleft()
+    return file, outcome
 
 
 def unreadable(name: str, error: OSError) -> RefusedDocument:

@@ -68,6 +68,8 @@ class ReaderData(EncoderData):
     """Unanswerable rows per answerable question, made with another paragraph of the same article."""
     n_retrieved_negatives: float = Field(0.25, ge=0)
     """Unanswerable rows per answerable question, made with the paragraphs most alike by words, whatever the article."""
+    n_edited_negatives: float = Field(0.0, ge=0)
+    """Unanswerable rows per answerable question, made by editing the question: another name or number, an opposite, a negation."""
 
 
 class Planting(Section):

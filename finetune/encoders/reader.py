@@ -17,7 +17,7 @@ from finetune.encoders.built_rows import BuiltRow, parted_rows
 from finetune.encoders.forms import check_head
 from finetune.encoders.losses import span_loss
 from finetune.encoders.reader_measures import Read, reader_metrics, reader_slope, reader_threshold
-from finetune.encoders.reader_negatives import article_negatives, retrieved_negatives
+from finetune.encoders.reader_negatives import article_negatives, edited_negatives, retrieved_negatives
 from finetune.encoders.reader_rows import FORMATS
 from finetune.encoders.spans import Span, Window, best_span, target_labels, windows
 from finetune.encoders.training import emptied, fit
@@ -38,6 +38,7 @@ def prepare(recipe: ReaderRecipe) -> Prepared:
         *parted.train,
         *article_negatives(parted.train, data.n_article_negatives, seed),
         *retrieved_negatives(parted.train, data.n_retrieved_negatives, seed),
+        *edited_negatives(parted.train, data.n_edited_negatives, seed),
     ]
     # one wrong paragraph for each held-out question: what AUROC needs
     held_out = [*parted.eval, *retrieved_negatives(parted.eval, 1.0, seed)]

@@ -1,4 +1,4 @@
-"""Questions with paragraphs that do not answer them: from the same article, and as retrieval would err. Knows no model.
+"""Questions with paragraphs that do not answer them: of the same article, as retrieval would err, or edited. Knows no model.
 
 A paragraph that holds any of the answers' texts is never a negative. Both ends come from one side of the split.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from finetune.encoders.built_rows import BuiltRow
 from finetune.encoders.lexical_index import LexicalIndex
+from finetune.encoders.question_edits import unanswerable_question
 from finetune.rows import normalised
 
 DEPTH = 20
@@ -43,6 +44,23 @@ def retrieved_negatives(rows: Sequence[BuiltRow], per_question: float, seed: int
             contexts[i] for i in found if contexts[i] != row.fields["context"] and not holds_answer(contexts[i], row)
         ]
         made += [unanswerable(row, context, "retrieved") for context in wrong[:n]]
+    return made
+
+
+def edited_negatives(rows: Sequence[BuiltRow], per_question: float, seed: int) -> list[BuiltRow]:
+    """Questions edited until their own paragraph does not answer them, for `per_question` of the answerable questions."""
+    contexts: dict[tuple[str, ...], dict[str, None]] = defaultdict(dict)
+    for row in _gold(rows):
+        contexts[row.groups][row.fields["context"]] = None
+    rng = random.Random(seed)
+    made = []
+    for row, n in _drawn(rows, per_question, rng):
+        context, (span, *_) = row.fields["context"], row.fields["spans"]
+        others = [c for c in contexts[row.groups] if c != context]
+        edits = (unanswerable_question(row.fields["question"], context, span, others, rng) for _ in range(n))
+        for question in dict.fromkeys(filter(None, edits)):
+            edited = unanswerable(row, context, "edited")
+            made.append(dataclasses.replace(edited, fields={**edited.fields, "question": question}))
     return made
 
 

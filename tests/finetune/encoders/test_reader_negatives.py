@@ -1,6 +1,6 @@
 from finetune.encoder_recipes import EncoderSource
 from finetune.encoders.built_rows import BuiltRow
-from finetune.encoders.reader_negatives import article_negatives, holds_answer, retrieved_negatives
+from finetune.encoders.reader_negatives import article_negatives, edited_negatives, holds_answer, retrieved_negatives
 from finetune.encoders.reader_rows import own_rows
 from finetune.rows import Row, normalised
 from tests.finetune.encoders.conftest import question_rows
@@ -46,3 +46,15 @@ def test_case_and_blanks_do_not_hide_an_answer():
 def test_no_more_negatives_are_made_than_asked_for():
     assert retrieved_negatives(ROWS, 0.0, seed=3) == []
     assert 10 < len(retrieved_negatives(ROWS, 0.3, seed=3)) < 45
+
+
+def test_edited_negatives_keep_the_paragraph_and_change_the_question():
+    made = edited_negatives(ROWS, 1.0, seed=3)
+    own = {row.where: row for row in ROWS}
+    assert made
+    for negative in made:
+        row = own[negative.where.partition("+")[0]]
+        assert negative.fields["context"] == row.fields["context"]
+        assert negative.fields["spans"] == ()
+        assert negative.fields["question"] != row.fields["question"]
+        assert negative.groups == row.groups

@@ -28,6 +28,8 @@ QUESTIONS = ("When was the mill built?", "Who raised the alarm at dawn?", "How w
 TEXTS = ["", "Hello there!", PARAGRAPH, PARAGRAPH * 6, "Ünïcode, \u200bzero width\ud83d and more. " * 3]
 INT8_LOGITS = 0.08
 """Mean difference of int8 logits to fp32, as a share of their spread."""
+LOST_LOGITS = 0.3
+"""What a decision of int8 may be worse than that of fp32, by fp32's logits, as a share of their spread."""
 
 
 @pytest.fixture(scope="module")
@@ -112,18 +114,26 @@ def test_fp32_gives_the_logits_of_torch_and_peft(folders, rows, by_torch, tmp_pa
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
-def test_int8_is_off_by_little_and_decides_alike(folders, rows, by_torch, tmp_path):
+def test_int8_is_off_by_little_and_what_it_decides_is_as_good_by_fp32(folders, rows, by_torch, tmp_path):
     found = by_serving(folders, rows, "int8", tmp_path)
-    alike = []
     for name in RECIPES:
         pairs = [(o, t, row) for (n, row), o, t in zip(rows, found, by_torch, strict=True) if n == name]
         apart = np.mean([np.abs(ours - theirs).mean() for ours, theirs, _ in pairs])
         spread = np.std(np.concatenate([np.ravel(theirs) for _, theirs, _ in pairs]))
-        print(f"{name}: {apart / spread:.4f} of the spread {spread:.3f}")
+        lost = [_lost(name, *pair) / spread for pair in pairs]
+        print(f"{name}: {apart / spread:.4f} of the spread {spread:.3f}; lost at worst {max(lost):.4f}")
         assert apart < INT8_LOGITS * spread, name
-        if name == "reader":
-            alike += [best_span(row, o, 30)[:2] == best_span(row, t, 30)[:2] for o, t, row in pairs]
-        else:
-            alike += [np.argmax(o) == np.argmax(t) for o, t, _ in pairs]
-    print(f"{np.mean(alike):.3f} of {len(alike)} decisions alike")
-    assert np.mean(alike) >= 0.9
+        assert max(lost) < LOST_LOGITS, name
+
+
+def _lost(name, ours, theirs, row):
+    """By how much fp32 thinks less of int8's choice than of its own. A near tie may fall either way."""
+    if name != "reader":
+        return theirs.max() - theirs[np.argmax(ours)]
+    return best_span(row, theirs, 30)[2] - _score(row, theirs, best_span(row, ours, 30))
+
+
+def _score(row, logits, span):
+    starts, ends = ([at[side] for at in row.offsets] for side in (0, 1))
+    first, last = row.first + starts.index(span[0]), row.first + ends.index(span[1])
+    return logits[first, 0] + logits[last, 1] - logits[0].sum()

@@ -1,0 +1,99 @@
+"""Questions turned into ones that their context does not answer, as the writers of SQuAD 2.0 turned theirs: by another name, another
+number, an opposite or a negation (Rajpurkar et al. 2018, arXiv:1806.03822, table 1). Rules; knows no model.
+"""
+
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from data.sentences import sentence_spans
+
+NAME = re.compile(r"[A-Z][\w-]*(?: [A-Z][\w-]*)*")
+NUMBER = re.compile(r"\b\d[\d.,]*\d\b|\b\d\b")
+AUXILIARY = re.compile(r"\b(?:did|was|is|are|were|does|do|can|could|has|have|had|will|would)\b")
+NEGATED = {"can": "can't", "will": "won't"}
+"""The others take "n't" at their end. A contraction stands wherever its verb stood; "not" would not."""
+OPPOSITES = (
+    "first last, before after, early late, earlier later, earliest latest, oldest newest, older newer, most least, more less, more fewer, "
+    "largest smallest, larger smaller, large small, biggest smallest, highest lowest, higher lower, high low, longest shortest, longer shorter, "
+    "major minor, maximum minimum, increase decrease, increased decreased, increases decreases, rise fall, rose fell, begin end, began ended, "
+    "started finished, opened closed, north south, northern southern, east west, eastern western, men women, "
+    "male female, father mother, son daughter, king queen, win lose, won lost, best worst, good bad, positive negative, public private, "
+    "modern ancient, new old, same different, include exclude, included excluded, allowed forbade, "
+    "supported opposed, accept reject, accepted rejected, inside outside, above below, strong weak, stronger weaker, rich poor, "
+    "common rare, easy difficult, always never, caused prevented, built destroyed, buy sell, bought sold, arrive leave"
+)
+_PAIRS = [tuple(pair.split()) for pair in OPPOSITES.split(", ")]
+OPPOSITE = {b: a for a, b in reversed(_PAIRS)} | dict(reversed(_PAIRS))
+NEGATIONS = 0.1
+"""The share of questions that are negated. A negation gives itself away, so few are."""
+
+
+def unanswerable_question(
+    question: str, context: str, answer: tuple[int, int], others: Sequence[str], rng: random.Random
+) -> str | None:
+    """`question` with one edit, so that `context` no longer answers it; None where no rule applies.
+
+    `answer` is its place in `context`. `others` are texts of the same document, whose names and numbers serve where the context has none.
+    """
+    if rng.random() < NEGATIONS:
+        return _negated(question)
+    ways: list[Callable[[], str | None]] = [
+        lambda: _swapped(NAME, question, context, answer, others, rng),
+        lambda: _swapped(NUMBER, question, context, answer, others, rng),
+        lambda: _opposite(question, rng),
+    ]
+    rng.shuffle(ways)
+    return next((edited for way in ways if (edited := way()) is not None), None)
+
+
+def _swapped(
+    what: re.Pattern[str],
+    question: str,
+    context: str,
+    answer: tuple[int, int],
+    others: Sequence[str],
+    rng: random.Random,
+) -> str | None:
+    """A name (number) that question and context share, in the question replaced by another of the same form.
+
+    What stands in the answer's own sentence would leave the question half answered, so it is not taken.
+    """
+    shared = [m for m in what.finditer(question) if m.start() and m[0] in context]
+    if not shared:
+        return None
+    match = rng.choice(shared)
+    sentence = next((context[s:e] for s, e in sentence_spans(context) if s <= answer[0] < e), "")
+    beside = f"{question}\n{sentence}\n{context[slice(*answer)]}"
+    for texts in ((context,), others):
+        found = sorted({m for text in texts for m in _inner(what, text)} - {match[0]})
+        fit = [m for m in found if _form(m) == _form(match[0]) and m not in beside]
+        if fit:
+            return question[: match.start()] + rng.choice(fit) + question[match.end() :]
+    return None
+
+
+def _inner(what: re.Pattern[str], text: str) -> Iterator[str]:
+    """Matches that do not begin a sentence, where anything has a capital."""
+    starts = {start for start, _ in sentence_spans(text)}
+    return (m[0] for m in what.finditer(text) if m.start() not in starts)
+
+
+def _form(text: str) -> str:
+    """Digits alike, words alike: 1984 is like 1066, and New York like Los Angeles."""
+    return re.sub(r"\d", "0", text) if text[0].isdigit() else " " * text.count(" ")
+
+
+def _opposite(question: str, rng: random.Random) -> str | None:
+    found = [m for m in re.finditer(r"[a-z]+", question) if m[0] in OPPOSITE]
+    if not found:
+        return None
+    match = rng.choice(found)
+    return question[: match.start()] + OPPOSITE[match[0]] + question[match.end() :]
+
+
+def _negated(question: str) -> str | None:
+    match = AUXILIARY.search(question)
+    if match is None or re.search(r"\b(?:not?|never|none)\b|n't", question):
+        return None
+    return question[: match.start()] + NEGATED.get(match[0], f"{match[0]}n't") + question[match.end() :]
