@@ -2,6 +2,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 from sqlalchemy import func, insert, select
@@ -70,6 +71,18 @@ def test_migrating_twice_changes_nothing(database):
         pass
     database.migrate()
     assert database.current_generation() == 1
+
+
+def test_a_migration_that_fails_leaves_the_schema_that_was_there(tmp_path):
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as plain:
+        plain.execute("create view documents as select 1 as id")
+    database = Database(f"sqlite:///{path}")
+    with pytest.raises(InfrastructureError, match="view"):
+        database.migrate()
+    database.close()
+    with closing(sqlite3.connect(path)) as plain:
+        assert plain.execute("select name from sqlite_master").fetchall() == [("documents",)]
 
 
 def test_the_migrations_make_exactly_the_schema_of_the_tables(database):
