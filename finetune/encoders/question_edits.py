@@ -7,24 +7,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from data.sentences import sentence_spans
+from data.words import NAME, NUMBER, OPPOSITE
 
-NAME = re.compile(r"[A-Z][\w-]*(?: [A-Z][\w-]*)*")
-NUMBER = re.compile(r"\b\d[\d.,]*\d\b|\b\d\b")
 AUXILIARY = re.compile(r"\b(?:did|was|is|are|were|does|do|can|could|has|have|had|will|would)\b")
 NEGATED = {"can": "can't", "will": "won't"}
 """The others take "n't" at their end. A contraction stands wherever its verb stood; "not" would not."""
-OPPOSITES = (
-    "first last, before after, early late, earlier later, earliest latest, oldest newest, older newer, most least, more less, more fewer, "
-    "largest smallest, larger smaller, large small, biggest smallest, highest lowest, higher lower, high low, longest shortest, longer shorter, "
-    "major minor, maximum minimum, increase decrease, increased decreased, increases decreases, rise fall, rose fell, begin end, began ended, "
-    "started finished, opened closed, north south, northern southern, east west, eastern western, men women, "
-    "male female, father mother, son daughter, king queen, win lose, won lost, best worst, good bad, positive negative, public private, "
-    "modern ancient, new old, same different, include exclude, included excluded, allowed forbade, "
-    "supported opposed, accept reject, accepted rejected, inside outside, above below, strong weak, stronger weaker, rich poor, "
-    "common rare, easy difficult, always never, caused prevented, built destroyed, buy sell, bought sold, arrive leave"
-)
-_PAIRS = [tuple(pair.split()) for pair in OPPOSITES.split(", ")]
-OPPOSITE = {b: a for a, b in reversed(_PAIRS)} | dict(reversed(_PAIRS))
 NEGATIONS = 0.1
 """The share of questions that are negated. A negation gives itself away, so few are."""
 

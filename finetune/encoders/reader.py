@@ -10,13 +10,21 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from data.asked import missing
 from finetune.encoder_recipes import ReaderRecipe
 from finetune.encoders.adapted_encoder import base_digest, load_encoder, load_tokenizer, new_encoder, save_encoder
 from finetune.encoders.batches import Item, logits_of, padded
 from finetune.encoders.built_rows import BuiltRow, parted_rows
 from finetune.encoders.forms import check_head
 from finetune.encoders.losses import span_loss
-from finetune.encoders.reader_measures import Read, reader_metrics, reader_slope, reader_threshold
+from finetune.encoders.reader_measures import (
+    Read,
+    less_missing,
+    reader_metrics,
+    reader_missing,
+    reader_slope,
+    reader_threshold,
+)
 from finetune.encoders.reader_negatives import article_negatives, edited_negatives, retrieved_negatives
 from finetune.encoders.reader_rows import FORMATS
 from finetune.encoders.spans import Span, Window, best_span, target_labels, windows
@@ -72,13 +80,15 @@ def train(recipe: ReaderRecipe, prepared: Prepared, place: Place, log: Log) -> T
         "max_answer_tokens": recipe.max_answer_tokens,
     }
     save_encoder(model, folder, recipe.base, config)
-    reads = read_all(recipe, prepared, load_encoder(recipe.base, folder))
+    plain = read_all(recipe, prepared, load_encoder(recipe.base, folder))
+    config["missing"] = reader_missing(plain)
+    reads = less_missing(plain, config["missing"])
     config["threshold"] = reader_threshold(reads)
     config["slope"] = reader_slope(reads, config["threshold"])
     save_encoder(model, folder, recipe.base, config)
     facts = {**ran.facts, "threshold": round(config["threshold"], 4)}
     digest = base_digest(recipe.base)
-    return Trained(folder, reader_metrics(reads), ran.curve, facts, digest, ran.peak_memory_bytes)
+    return Trained(folder, reader_metrics(plain), ran.curve, facts, digest, ran.peak_memory_bytes)
 
 
 def check_parity(recipe: ReaderRecipe, prepared: Prepared, trained: Trained, remote: Remote | None) -> ParityReport:
@@ -107,7 +117,8 @@ def read_all(recipe: ReaderRecipe, prepared: Prepared, model: Any) -> list[Read]
 def _read(span: Span, example: Example) -> Read:
     features = example.features
     answer = features["context"][span.start : span.end]
-    return Read(features["row"], features["group"], answer, span.score, features["answers"], features["made"])
+    lacks = missing(features["question"], features["context"], span.start)
+    return Read(features["row"], features["group"], answer, span.score, features["answers"], features["made"], lacks)
 
 
 def _examples(recipe: ReaderRecipe, tokenizer: PreTrainedTokenizerBase, row: BuiltRow) -> Sequence[Example]:
@@ -129,6 +140,7 @@ def _example(row: BuiltRow, window: Window, part: str) -> Example:
         "window": window,
         "row": row.where,
         "group": row.groups[0],
+        "question": fields["question"],
         "context": fields["context"],
         "answers": fields["answers"],
         "made": fields.get("made", "given"),

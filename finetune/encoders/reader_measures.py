@@ -1,12 +1,15 @@
 """What a reader reaches on held-out articles: when it must answer, when it may not, and at telling passages apart."""
 
+import dataclasses
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 
+from data.asked import KINDS
 from finetune.encoders.measures import answer_exact, answer_f1, auroc, best_threshold, mean
 from finetune.kinds import Measured
 
@@ -17,7 +20,10 @@ LARGEST_SLOPE = 10.0
 
 @dataclass(frozen=True)
 class Read:
-    """The best span for one row. `golds` is empty where nothing answers; `made` says where such a row comes from."""
+    """The best span for one row. `golds` is empty where nothing answers; `made` says where such a row comes from.
+
+    `lacks` is what the question asks for and what does not stand around the span (`data.asked.missing`).
+    """
 
     row: str
     group: str
@@ -25,11 +31,13 @@ class Read:
     score: float
     golds: tuple[str, ...]
     made: str
+    lacks: tuple[float, ...] = (0.0,) * len(KINDS)
 
 
 def reader_metrics(reads: Sequence[Read]) -> dict[str, Measured]:
-    """F1 and exact match on answerable questions when it must answer; F1 where some have no answer, each half of the articles
-    judged with the threshold of the other half; AUROC of the right passage against a retrieved wrong one."""
+    """F1 and exact match on answerable questions when it must answer; F1 where some have no answer; AUROC of the right passage against
+    a retrieved wrong one. What is missing is weighed, and the threshold set, for each half of the articles by the other half."""
+    reads = _crossed(reads)
     answerable = [read for read in reads if read.golds]
     open_rows = rows_with_unanswerable(reads)
     wrong = [read.score for read in reads if read.made == "retrieved"]
@@ -39,6 +47,34 @@ def reader_metrics(reads: Sequence[Read]) -> dict[str, Measured]:
         "f1_overall": mean(crossed_f1(open_rows)),
         "auroc_passage": auroc([read.score for read in answerable], wrong),
     }
+
+
+def reader_missing(reads: Sequence[Read]) -> dict[str, float]:
+    """What the score loses for each kind in `lacks`: a logistic regression of "has an answer" on score and lacks, in units of the score.
+
+    Nothing where the rows cannot tell, or for what speaks for an answer.
+    """
+    rows = [read for read in rows_with_unanswerable(reads) if np.isfinite(read.score)]
+    labels = np.array([bool(read.golds) for read in rows])
+    if labels.all() or not labels.any():
+        return {}
+    x = np.array([[read.score, *read.lacks] for read in rows])
+    spread = x.std(0)
+    spread[spread == 0] = 1
+    on_score, *on_lacks = LogisticRegression().fit(x / spread, labels).coef_[0] / spread
+    if on_score <= 0:
+        return {}
+    return {kind: max(0.0, round(float(-w / on_score), 4)) for kind, w in zip(KINDS, on_lacks, strict=True)}
+
+
+def less_missing(reads: Sequence[Read], worth: Mapping[str, float]) -> list[Read]:
+    """The rows with what is missing taken off their scores."""
+    return [
+        dataclasses.replace(
+            read, score=read.score - sum(worth.get(k, 0) * n for k, n in zip(KINDS, read.lacks, strict=True))
+        )
+        for read in reads
+    ]
 
 
 def reader_threshold(reads: Sequence[Read]) -> float:
@@ -78,15 +114,31 @@ def rows_with_unanswerable(reads: Sequence[Read]) -> list[Read]:
 
 def crossed_f1(rows: Sequence[Read]) -> list[float]:
     """F1 of each row, its threshold chosen on the other half of the articles."""
-    halves: dict[int, list[Read]] = defaultdict(list)
-    order = sorted({read.group for read in rows}, key=lambda group: hashlib.sha256(group.encode()).digest())
-    for read in rows:
-        halves[order.index(read.group) % 2].append(read)
+    halves = _halves(rows)
     found = []
     for side, half in halves.items():
         threshold = reader_threshold(halves.get(1 - side) or half)
         found += [_if_given(r) if r.score >= threshold else _if_withheld(r) for r in half]
     return found
+
+
+def _crossed(reads: Sequence[Read]) -> list[Read]:
+    """Each half of the articles with what the other half says is missing taken off."""
+    halves = _halves(reads)
+    return [
+        read
+        for side, half in halves.items()
+        for read in less_missing(half, reader_missing(halves.get(1 - side) or half))
+    ]
+
+
+def _halves(rows: Sequence[Read]) -> dict[int, list[Read]]:
+    halves: dict[int, list[Read]] = defaultdict(list)
+    order = sorted({read.group for read in rows}, key=lambda group: hashlib.sha256(group.encode()).digest())
+    place = {group: i % 2 for i, group in enumerate(order)}
+    for read in rows:
+        halves[place[read.group]].append(read)
+    return halves
 
 
 def _if_given(read: Read) -> float:

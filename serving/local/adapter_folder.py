@@ -44,6 +44,8 @@ class HeadConfig(BaseModel):
     """The layer whose states the head reads; None for the last."""
     slope: float = 1.0
     """Of the reader's probability: sigmoid(slope * (score - threshold))."""
+    missing: dict[str, float] = {}
+    """What a span's score loses for each thing that the question asks for and that does not stand around it (`data.asked.KINDS`)."""
 
 
 @dataclass(frozen=True)

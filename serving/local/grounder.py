@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from serving.local.reader import stems
+from data.words import stems
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")

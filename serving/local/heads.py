@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from data.asked import KINDS, missing
 from data.focus import focused
 from serving.local.adapter_folder import HeadAdapter
 from serving.local.backbone import Backbone, TokenRow
@@ -70,11 +71,19 @@ class SpanReader(Head):
         windows = [self._tokens.question_windows(*pair, config.max_length, config.stride) for pair in pairs]
         logits = iter(self._logits([window for cut in windows for window in cut]))
         out = []
-        for cut, (_, context) in zip(windows, pairs, strict=True):
+        for cut, (question, context) in zip(windows, pairs, strict=True):
             best = max((best_span(window, next(logits), config.max_answer_tokens) for window in cut), key=_score)
             start, end, score = best
+            score -= self._missed(question, context, start)
             out.append(ReadSpan(start, end, context[start:end], score, self.probability(score)))
         return out
+
+    def _missed(self, question: str, context: str, start: int) -> float:
+        """What the score loses for things that the question asks for and that do not stand around the span."""
+        worth = self._adapter.config.missing
+        if not worth:
+            return 0.0
+        return sum(worth.get(kind, 0.0) * n for kind, n in zip(KINDS, missing(question, context, start), strict=True))
 
     def log_odds(self, question: str, contexts: Sequence[str]) -> list[float]:
         """That each context holds an answer; 0 at the threshold."""

@@ -9,27 +9,24 @@ How the weights were fitted, and what they reach: docs/decisions/0005-extractive
 import hashlib
 import math
 import re
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-import snowballstemmer
 import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from data.records import Hit
-from data.words import FUNCTION_WORDS
+from data.words import FUNCTION_WORDS, WORD, stems
 from serving.local.quotable import Unit, headings, units
 
 Embed = Callable[[Sequence[str], str], NDArray[np.float32]]
 Spans = Callable[[str, Sequence[str]], Sequence[float]]
 """A question and texts to the log-odds that each holds an answer, by the reader adapter."""
-WORD = re.compile(r"\w+")
 IDENTIFIER = re.compile(r"\b(?=\w*\d)\w+\b")
 PARTS = re.compile(
     r"(?:,\s*|\s+)and\s+(?=(?:how|what|when|where|which|who|whom|whose|why|by how|from when|until when|in which)\b)",
@@ -196,22 +193,6 @@ def parts_of(question: str) -> list[str]:
     first, *others = PARTS.split(question)
     topic = " ".join(w for w in WORD.findall(first) if w.lower() not in FUNCTION_WORDS)
     return [first, *(f"{other.rstrip('?')}? ({topic})" for other in others)]
-
-
-def stems(text: str) -> list[str]:
-    """Stems of the words of `text` that carry meaning."""
-    return [_stem(word) for word in WORD.findall(text.lower()) if word not in FUNCTION_WORDS]
-
-
-_OWN = threading.local()
-"""A stemmer keeps the word it works on: two threads in one give each other's stems, or an IndexError."""
-
-
-@lru_cache(maxsize=100_000)
-def _stem(word: str) -> str:
-    if not hasattr(_OWN, "stemmer"):
-        _OWN.stemmer = snowballstemmer.stemmer("english")
-    return _OWN.stemmer.stemWord(word)
 
 
 @cache

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune.encoders import question_edits
-from finetune.encoders.question_edits import OPPOSITE, unanswerable_question
+from finetune.encoders.question_edits import unanswerable_question
 
 CONTEXT = "Rollo founded the duchy in 911. Later, William ruled in Rouen with Emma of Paris until 1087."
 ANSWER = (0, 5)
@@ -50,12 +50,6 @@ def test_an_opposite_stands_where_its_word_stood(monkeypatch):
 def test_negations_are_contracted_and_never_doubled(monkeypatch, question, negated):
     monkeypatch.setattr(question_edits, "NEGATIONS", 1)
     assert edits(question) == ({negated} if negated else set())
-
-
-def test_opposites_go_both_ways_and_none_is_its_own():
-    assert all(OPPOSITE[word] != word for word in OPPOSITE)
-    assert OPPOSITE["before"] == "after"
-    assert OPPOSITE["after"] == "before"
 
 
 @given(st.text(max_size=80), st.text(max_size=200), st.integers(0, 2**16))

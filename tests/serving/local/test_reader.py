@@ -1,12 +1,9 @@
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
 
 from data.records import Chunk, Hit, SourceRef
 from retrieval.embedding import HashingEmbedder
-from serving.local import reader as reader_module
 from serving.local.reader import ExtractiveReader, ReaderConfig, parts_of
 
 LEAVE = "Parents get twenty-two weeks of leave at full pay. The leave may be split into three blocks. Ask Leila first."
@@ -172,20 +169,3 @@ def test_the_adapter_reads_a_few_sentences_and_none_where_it_weighs_nothing():
 
 def test_the_digest_names_the_adapter():
     assert with_spans({}, 0.5).digest != reader(threshold=0.1, weight_spans=0.5).digest
-
-
-@pytest.mark.slow
-def test_words_are_stemmed_alike_in_many_threads():
-    words = [w + s for w in ("calibrat", "organiz", "relation", "certificat") for s in ("ing", "ed", "es", "ion")] * 50
-    wanted = [_stem_anew(word) for word in words]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        with ThreadPoolExecutor(4) as pool:
-            assert all(found == wanted for found in pool.map(lambda _: [_stem_anew(word) for word in words], range(8)))
-    finally:
-        sys.setswitchinterval(interval)
-
-
-def _stem_anew(word):
-    return [reader_module._stem.__wrapped__(word)]
