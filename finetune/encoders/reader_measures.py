@@ -52,11 +52,12 @@ def reader_metrics(reads: Sequence[Read]) -> dict[str, Measured]:
 def reader_missing(reads: Sequence[Read]) -> dict[str, float]:
     """What the score loses for each kind in `lacks`: a logistic regression of "has an answer" on score and lacks, in units of the score.
 
-    Nothing where the rows cannot tell, or for what speaks for an answer.
+    Over all rows, retrieved paragraphs among them: those hold the question's names, so that names count for less than among published
+    rows alone. Nothing where the rows cannot tell, or for what speaks for an answer.
     """
-    rows = [read for read in rows_with_unanswerable(reads) if np.isfinite(read.score)]
+    rows = [read for read in reads if np.isfinite(read.score)]
     labels = np.array([bool(read.golds) for read in rows])
-    if labels.all() or not labels.any():
+    if labels.all() or not labels.any():  # also where there is no row
         return {}
     x = np.array([[read.score, *read.lacks] for read in rows])
     spread = x.std(0)
