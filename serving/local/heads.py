@@ -3,7 +3,7 @@
 All of them read through one backbone. Knows no documents and no product; thresholds are those that training chose.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,16 +67,24 @@ class SpanReader(Head):
 
     def read_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[ReadSpan]:
         """`read` for questions with a context each."""
+        out = []
+        for (question, context), (start, end, found) in zip(pairs, self._best_spans(pairs), strict=True):
+            score = found - self._missed(question, context, start)
+            out.append(ReadSpan(start, end, context[start:end], score, self.probability(score)))
+        return out
+
+    def log_odds(self, question: str, contexts: Sequence[str]) -> list[float]:
+        """That each context holds an answer; 0 at the threshold. For who weighs the question's words himself: what is missing takes
+        nothing off."""
+        return [self._log_odds(score) for _, _, score in self._best_spans([(question, one) for one in contexts])]
+
+    def _best_spans(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, int, float]]:
+        """Characters and score of the best span over all windows of each context."""
         config = self._adapter.config
         windows = [self._tokens.question_windows(*pair, config.max_length, config.stride) for pair in pairs]
         logits = iter(self._logits([window for cut in windows for window in cut]))
-        out = []
-        for cut, (question, context) in zip(windows, pairs, strict=True):
-            best = max((best_span(window, next(logits), config.max_answer_tokens) for window in cut), key=_score)
-            start, end, score = best
-            score -= self._missed(question, context, start)
-            out.append(ReadSpan(start, end, context[start:end], score, self.probability(score)))
-        return out
+        for cut in windows:
+            yield max((best_span(window, next(logits), config.max_answer_tokens) for window in cut), key=_score)
 
     def _missed(self, question: str, context: str, start: int) -> float:
         """What the score loses for things that the question asks for and that do not stand around the span."""
@@ -84,10 +92,6 @@ class SpanReader(Head):
         if not worth:
             return 0.0
         return sum(worth.get(kind, 0.0) * n for kind, n in zip(KINDS, missing(question, context, start), strict=True))
-
-    def log_odds(self, question: str, contexts: Sequence[str]) -> list[float]:
-        """That each context holds an answer; 0 at the threshold."""
-        return [self._log_odds(span.score) for span in self.read(question, contexts)]
 
     def probability(self, score: float) -> float:
         """That a span with this score answers; a half at the threshold."""

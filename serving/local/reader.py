@@ -68,7 +68,7 @@ class ReaderConfig(BaseModel):
     """How much the reader adapter, where there is one, decides whether a sentence answers; 0 leaves it out. Figures: docs/heads.md."""
     spans: int = Field(3, ge=1)
     """Sentences that the adapter reads: the best ones without it."""
-    threshold: float = Field(0.2, ge=0, le=1)
+    threshold: float = Field(0.16, ge=0, le=1)
     """Least probability of being an answer; below it the answer is that we do not know."""
 
 

@@ -41,6 +41,15 @@ def backbone(tmp_path_factory):
             "max_answer_tokens": 4,
             "threshold": 1.5,
         },
+        "strict": {
+            "kind": "reader",
+            "pooling": "tokens",
+            "max_length": 14,
+            "stride": 3,
+            "max_answer_tokens": 4,
+            "threshold": 1.5,
+            "missing": {"names": 2.0},
+        },
         "grounding": {"kind": "grounding", "premise": "focused", "max_length": 40},
         "screen": {"max_length": 8, "threshold": 0.7},
     }
@@ -74,6 +83,15 @@ def test_the_reader_gives_the_best_span_of_all_windows_in_characters(backbone, t
     assert (found.start, found.end, found.text) == (start, end, TEXT[start:end])
     assert found.score == pytest.approx(score, abs=1e-4)
     assert found.probability == pytest.approx(1 / (1 + np.exp(1.5 - score)), abs=1e-4)
+
+
+def test_a_name_that_does_not_stand_around_the_span_costs_what_the_adapter_says(backbone, tokens):
+    plain, strict = (SpanReader(backbone, tokens, name) for name in ("reader", "strict"))
+    question = "Who saw Atlantis and Lemuria burn?"
+    [found], [less] = plain.read(question, [TEXT]), strict.read(question, [TEXT])
+    assert less.score == pytest.approx(found.score - 4, abs=1e-4)
+    assert (less.start, less.end) == (found.start, found.end)
+    assert strict.log_odds(question, [TEXT]) == pytest.approx(plain.log_odds(question, [TEXT]), abs=1e-4)
 
 
 def test_each_context_gets_its_own_span(backbone, tokens):
