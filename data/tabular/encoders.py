@@ -70,7 +70,7 @@ class Scale(BaseModel):
         """Of the finite values, float64 [n]; mean 0 and deviation 1 afterwards."""
         if not len(values):
             return cls()
-        fill = float(np.median(values))
+        fill = 2 * float(np.median(values / 2))  # of an even number it is a mean, and two huge values would overflow
         if not scale:
             return cls(fill=fill)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -186,13 +186,16 @@ class CategoryEncoder(_Encoder):
 
     def codes(self, cells: pd.Series) -> np.ndarray:
         """int64 [n]: the place in `slots`. Raises: InvalidInput for a missing value where none may be."""
-        words = cells if isinstance(cells.dtype, pd.CategoricalDtype) else cells.astype(object).astype("category")
         code_of = {word: code for code, word in enumerate(self.values)}
-        known = [
-            -1 if self.is_missing(word) else code_of.get(text_of(word), len(self.values))
-            for word in words.cat.categories
-        ]
-        codes = np.array([*known, -1], dtype=np.int64)[words.cat.codes.to_numpy()]  # -1, no word, takes the last
+
+        def code(word: Any) -> int:
+            return -1 if self.is_missing(word) else code_of.get(text_of(word), len(self.values))
+
+        if isinstance(cells.dtype, pd.CategoricalDtype):
+            known = [*map(code, cells.cat.categories), -1]  # -1, no word, takes the last
+            codes = np.array(known, dtype=np.int64)[cells.cat.codes.to_numpy()]
+        else:  # pandas would take words for equal that differ after a null character
+            codes = np.fromiter(map(code, cells.astype(object)), dtype=np.int64, count=len(cells))
         is_missing = codes < 0
         _refuse_missing(self, is_missing)
         return np.where(is_missing, len(self.values) + 1, codes)

@@ -74,6 +74,28 @@ def test_the_same_rows_give_the_same_bits_in_many_more_cases(train, rows, config
     assert_same_bits(train, rows, config, cut)
 
 
+EMPTY = {
+    "number": None,
+    "sure": 0.0,
+    "whole": None,
+    "word": None,
+    "closed": "a",
+    "truth": None,
+    "day": None,
+    "since": None,
+}
+
+
+def test_words_that_differ_after_a_null_character_are_different_words():
+    rows = [EMPTY | {"word": word} for word in ("x", "x", "", "\x00")]
+    assert_same_bits([EMPTY], rows, FeatureConfig(encoding="one_hot", min_count=1, scale=False), 0)
+
+
+def test_the_middle_of_two_huge_numbers_is_a_number():
+    train = [EMPTY | {"sure": 8.9e307}, EMPTY | {"sure": 9.1e307}]
+    assert_same_bits(train, [EMPTY], FeatureConfig(encoding="one_hot", min_count=1, scale=False), 0)
+
+
 def assert_same_bits(train, rows, config, cut):
     """DataFrame, batch in chunks, single row, unsettled rows of a request, and all of it after a trip through JSON."""
     fitted = FeatureTransformer.fit(settle(pd.DataFrame(train), SPEC)[0], SPEC, config)
