@@ -5,6 +5,7 @@ sees that a paragraph is about what was asked and misses that it speaks of anoth
 """
 
 import re
+from collections.abc import Mapping, Sequence
 
 from data.sentences import sentence_spans
 from data.words import NAME, NUMBER, OPPOSITE, stems
@@ -31,3 +32,8 @@ def missing(question: str, context: str, start: int) -> tuple[float, float, floa
         float(sum(number not in near for number in NUMBER.findall(question))),
         float(sum(OPPOSITE.get(word) in found and word not in found for word in words)),
     )
+
+
+def taken_off(worth: Mapping[str, float], lacks: Sequence[float]) -> float:
+    """What a score loses: `worth` by kind, `lacks` as `missing` gives them."""
+    return sum(worth.get(kind, 0.0) * n for kind, n in zip(KINDS, lacks, strict=True))

@@ -30,6 +30,7 @@ from data.wire import receive, send
 
 ROOT = Path(__file__).resolve().parent.parent
 SOON_S = 0.02
+"""Between two looks at whether conversions that were stopped have ended."""
 TEXT_SUFFIXES = {".md", ".markdown", ".txt", ".text", ".rst", ".adoc", ".asciidoc", ".log", ".vtt", ".srt"}
 
 

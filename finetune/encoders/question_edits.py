@@ -25,36 +25,30 @@ def unanswerable_question(
     """
     if rng.random() < NEGATIONS:
         return _negated(question)
+    sentence = next((context[s:e] for s, e in sentence_spans(context) if s <= answer[0] < e), "")
+    beside = f"{sentence}\n{context[slice(*answer)]}"
     ways: list[Callable[[], str | None]] = [
-        lambda: _swapped(NAME, question, context, answer, others, rng),
-        lambda: _swapped(NUMBER, question, context, answer, others, rng),
+        lambda: _swapped(NAME, question, beside, (context, *others), rng),
+        lambda: _swapped(NUMBER, question, beside, (context, *others), rng),
         lambda: _opposite(question, rng),
     ]
     rng.shuffle(ways)
     return next((edited for way in ways if (edited := way()) is not None), None)
 
 
-def _swapped(
-    what: re.Pattern[str],
-    question: str,
-    context: str,
-    answer: tuple[int, int],
-    others: Sequence[str],
-    rng: random.Random,
-) -> str | None:
-    """A name (number) that question and context share, in the question replaced by another of the same form.
+def _swapped(what: re.Pattern[str], question: str, beside: str, texts: Sequence[str], rng: random.Random) -> str | None:
+    """A name (number) that the question shares with the first of `texts`, replaced by another of the same form: of that text, else of the others.
 
-    What stands in the answer's own sentence would leave the question half answered, so it is not taken.
+    What stands `beside` the answer would leave the question half answered, so it is not taken.
     """
+    context, *others = texts
     shared = [m for m in what.finditer(question) if m.start() and m[0] in context]
     if not shared:
         return None
     match = rng.choice(shared)
-    sentence = next((context[s:e] for s, e in sentence_spans(context) if s <= answer[0] < e), "")
-    beside = f"{question}\n{sentence}\n{context[slice(*answer)]}"
-    for texts in ((context,), others):
-        found = sorted({m for text in texts for m in _inner(what, text)} - {match[0]})
-        fit = [m for m in found if _form(m) == _form(match[0]) and m not in beside]
+    for side in ([context], others):
+        found = sorted({m for text in side for m in _inner(what, text)} - {match[0]})
+        fit = [m for m in found if _form(m) == _form(match[0]) and m not in beside and m not in question]
         if fit:
             return question[: match.start()] + rng.choice(fit) + question[match.end() :]
     return None

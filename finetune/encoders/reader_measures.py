@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from data.asked import KINDS
+from data.asked import KINDS, taken_off
 from finetune.encoders.measures import answer_exact, answer_f1, auroc, best_threshold, mean
 from finetune.kinds import Measured
 
@@ -70,12 +70,7 @@ def reader_missing(reads: Sequence[Read]) -> dict[str, float]:
 
 def less_missing(reads: Sequence[Read], worth: Mapping[str, float]) -> list[Read]:
     """The rows with what is missing taken off their scores."""
-    return [
-        dataclasses.replace(
-            read, score=read.score - sum(worth.get(k, 0) * n for k, n in zip(KINDS, read.lacks, strict=True))
-        )
-        for read in reads
-    ]
+    return [dataclasses.replace(read, score=read.score - taken_off(worth, read.lacks)) for read in reads]
 
 
 def reader_threshold(reads: Sequence[Read]) -> float:

@@ -1,6 +1,6 @@
 """Questions with paragraphs that do not answer them: of the same article, as retrieval would err, or edited. Knows no model.
 
-A paragraph that holds any of the answers' texts is never a negative. Both ends come from one side of the split.
+Of a question as it was asked, a paragraph that holds any of the answers' texts is never a negative. Both ends come from one side of the split.
 """
 
 import dataclasses

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.asked import KINDS, missing
+from data.asked import missing, taken_off
 from data.focus import focused
 from serving.local.adapter_folder import HeadAdapter
 from serving.local.backbone import Backbone, TokenRow
@@ -89,9 +89,7 @@ class SpanReader(Head):
     def _missed(self, question: str, context: str, start: int) -> float:
         """What the score loses for things that the question asks for and that do not stand around the span."""
         worth = self._adapter.config.missing
-        if not worth:
-            return 0.0
-        return sum(worth.get(kind, 0.0) * n for kind, n in zip(KINDS, missing(question, context, start), strict=True))
+        return taken_off(worth, missing(question, context, start)) if worth else 0.0
 
     def probability(self, score: float) -> float:
         """That a span with this score answers; a half at the threshold."""

@@ -32,24 +32,11 @@ def backbone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("heads")
     base = write_base(folder / "base", WEIGHTS)
     digest = hashlib.sha256((base / "model.safetensors").read_bytes()).hexdigest()
+    cut = {"max_length": 14, "stride": 3, "max_answer_tokens": 4}
+    reader = {"kind": "reader", "pooling": "tokens", "threshold": 1.5} | cut
     made = {
-        "reader": {
-            "kind": "reader",
-            "pooling": "tokens",
-            "max_length": 14,
-            "stride": 3,
-            "max_answer_tokens": 4,
-            "threshold": 1.5,
-        },
-        "strict": {
-            "kind": "reader",
-            "pooling": "tokens",
-            "max_length": 14,
-            "stride": 3,
-            "max_answer_tokens": 4,
-            "threshold": 1.5,
-            "missing": {"names": 2.0},
-        },
+        "reader": reader,
+        "strict": reader | {"missing": {"names": 2.0}},
         "grounding": {"kind": "grounding", "premise": "focused", "max_length": 40},
         "screen": {"max_length": 8, "threshold": 0.7},
     }
