@@ -33,6 +33,9 @@ PARTS = re.compile(
     re.I,
 )
 KINDS = Path(__file__).with_name("answer_kinds.yaml")
+POINTS_BACK = re.compile(r"(?:Those|These|This|That|It|They|He|She|Its|Their|His|Her|Such|However|Otherwise|Others)\b")
+POINTED_AT_GAP, POINTED_AT_MARGIN = 150, 0.3
+"""Characters and log-odds. "Those employed for less get 8 weeks" says little before the sentence about the others."""
 CARRIED = re.compile(r"\?\s*\(([^()]*)\)$")
 CARRIED_WEIGHT = 0.3
 """Words that a question leans on, put behind it in brackets, count less than what it asks anew."""
@@ -132,9 +135,10 @@ class ExtractiveReader:
             c.evidence + self.config.weight_meaning * float(x) for c, x in zip(candidates, cosines, strict=True)
         ]
         evidence = self._with_spans(question, candidates, evidence)
-        order = sorted(range(len(candidates)), key=lambda i: -(evidence[i] + candidates[i].preference))
-        best = evidence[order[0]] + candidates[order[0]].preference
-        kept = [i for i in order if evidence[i] + candidates[i].preference >= best - self.config.margin]
+        ranks = [e + c.preference for e, c in zip(evidence, candidates, strict=True)]
+        order = sorted(range(len(candidates)), key=lambda i: -ranks[i])
+        order = _pointed_at_first(order, candidates, ranks)
+        kept = [i for i in order if ranks[i] >= max(ranks) - self.config.margin]
         extracts = [_extract(candidates[i], _probability(evidence[i])) for i in kept]
         sure = tuple(e for e in extracts if e.score >= self.config.threshold)
         return Draft(sure, max(e.score for e in extracts))
@@ -186,6 +190,17 @@ class ExtractiveReader:
             out.append(_Candidate(hit, unit, context, evidence, preference))
         out.sort(key=lambda c: -(c.evidence + c.preference))
         return out[: config.shortlist]
+
+
+def _pointed_at_first(order: list[int], candidates: Sequence[_Candidate], ranks: Sequence[float]) -> list[int]:
+    """The best sentence goes second where it points back to one shortly before it that ranks nearly as high."""
+    best = candidates[order[0]]
+    for i in order[1:] if POINTS_BACK.match(best.unit.said) else ():
+        if candidates[i].hit is best.hit and ranks[i] >= ranks[order[0]] - POINTED_AT_MARGIN:
+            gap = best.unit.start - candidates[i].unit.end
+            if 0 <= gap <= POINTED_AT_GAP and "\n\n" not in best.hit.chunk.text[candidates[i].unit.end :][:gap]:
+                return [i, *(j for j in order if j != i)]
+    return order
 
 
 def parts_of(question: str) -> list[str]:
