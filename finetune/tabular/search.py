@@ -63,7 +63,7 @@ class TrialResult:
 @dataclass(frozen=True)
 class SearchResult:
     params: dict[str, Any]
-    """The best; only those that the space names."""
+    """The best, or the config's own where no trial is clearly better; only those that the space names."""
     value: float
     trials: tuple[TrialResult, ...]
     study: str
@@ -235,7 +235,23 @@ def _result(study: optuna.Study, task: Task) -> SearchResult:
             f"No trial of {study.study_name} ended.", field="search", next_step="Give search.timeout_s more time."
         )
     best = max(complete, key=lambda trial: trial.value or float("-inf"))
-    return SearchResult(dict(best.params), abs(best.value or 0.0), tuple(map(_told, trials)), study.study_name)
+    own = complete[0] if complete[0].number == 0 else best
+    kept = best if _is_clearly_better(best, own) else own
+    return SearchResult(dict(kept.params), abs(kept.value or 0.0), tuple(map(_told, trials)), study.study_name)
+
+
+def _is_clearly_better(best: FrozenTrial, own: FrozenTrial) -> bool:
+    """By more than the standard error, over the folds, of their difference: the one-standard-error rule (Breiman et al. 1984, 3.4.3;
+    Hastie et al. 2009, 7.10), by pairs. The luckiest of many trials is not the best."""
+    gains = _fold_values(best) - _fold_values(own)
+    return len(gains) < 2 or float(gains.mean()) > float(gains.std(ddof=1)) / len(gains) ** 0.5
+
+
+def _fold_values(trial: FrozenTrial) -> np.ndarray:
+    """What each fold gave; a trial reports the mean of those so far."""
+    means = np.array([mean for _, mean in sorted(trial.intermediate_values.items())])
+    sums = means * np.arange(1, len(means) + 1)
+    return np.diff(sums, prepend=0.0)
 
 
 def _told(trial: FrozenTrial) -> TrialResult:

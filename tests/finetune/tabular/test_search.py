@@ -6,7 +6,7 @@ from data.errors import InfrastructureError, InvalidInput
 from finetune.tabular.config import ModelConfig, Range, SearchConfig
 from finetune.tabular.folds import FoldParts
 from finetune.tabular.models import Part, Settings
-from finetune.tabular.search import Task, _storage, search, study_name
+from finetune.tabular.search import Task, _fold_values, _is_clearly_better, _storage, search, study_name
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +53,21 @@ def test_the_first_trial_is_the_configs_own_and_the_best_is_no_worse(storage):
     assert found.value <= found.trials[0].value
     assert found.value == min(trial.value for trial in found.trials)
     assert found.params["C"] < 10  # thirty columns, two that matter: it must shrink
+
+
+@pytest.mark.parametrize(
+    ("folds", "is_better"), [([-0.3, -0.1, -0.2], False), ([-0.3, -0.2, -0.1], True), ([-0.5, -0.4, -0.1], False)]
+)
+def test_another_trial_must_be_better_by_more_than_a_standard_error(folds, is_better):
+    own = _trial([-0.31, -0.22, -0.12])
+    assert _is_clearly_better(_trial(folds), own) is is_better
+    assert _fold_values(_trial(folds)) == pytest.approx(folds)
+
+
+def _trial(folds):
+    """As the search reports it: the mean of the folds so far."""
+    means = np.cumsum(folds) / np.arange(1, len(folds) + 1)
+    return optuna.trial.create_trial(value=means[-1], intermediate_values=dict(enumerate(means)))
 
 
 def test_an_interrupted_search_goes_on_as_if_it_never_stopped(tmp_path):
