@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from data.sentences import sentence_spans
-from data.words import NAME, NUMBER, OPPOSITE, stems
+from data.words import NAME, OPPOSITE, numbers, stems
 
 KINDS = ("words", "names", "numbers", "opposites")
 LOWER = re.compile(r"[a-z]+")
@@ -23,13 +23,13 @@ def missing(question: str, context: str, start: int) -> tuple[float, float, floa
     spans = list(sentence_spans(context)) or [(0, len(context))]
     at = next((i for i, (_, end) in enumerate(spans) if start < end), len(spans) - 1)
     sentence = context[slice(*spans[at])]
-    near = context[spans[max(0, at - 1)][0] : spans[min(len(spans) - 1, at + 1)][1]].casefold()
+    near = context[spans[max(0, at - 1)][0] : spans[min(len(spans) - 1, at + 1)][1]]
     asked, held = set(stems(question)), set(stems(sentence))
     words, found = LOWER.findall(question.lower()), set(LOWER.findall(sentence.lower()))
     return (
         len(asked - held) / max(len(asked), 1),
-        float(sum(m[0].casefold() not in near for m in NAME.finditer(question) if m.start())),
-        float(sum(number not in near for number in NUMBER.findall(question))),
+        float(sum(m[0].casefold() not in near.casefold() for m in NAME.finditer(question) if m.start())),
+        float(len(numbers(question) - numbers(near))),
         float(sum(OPPOSITE.get(word) in found and word not in found for word in words)),
     )
 

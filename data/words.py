@@ -13,7 +13,8 @@ _PAIRS = [tuple(line.split()) for line in (HERE / "opposites.txt").read_text(enc
 OPPOSITE = {b: a for a, b in reversed(_PAIRS)} | dict(reversed(_PAIRS))
 WORD = re.compile(r"\w+")
 NAME = re.compile(r"[A-Z][\w-]*(?: [A-Z][\w-]*)*")
-NUMBER = re.compile(r"\b\d[\d.,]*\d\b|\b\d\b")
+DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
 _OWN = threading.local()
 """A stemmer keeps the word it works on: two threads in one give each other's stems, or an IndexError."""
@@ -22,6 +23,11 @@ _OWN = threading.local()
 def stems(text: str) -> list[str]:
     """Stems of the words of `text` that carry meaning."""
     return [_stem(word) for word in WORD.findall(text.lower()) if word not in FUNCTION_WORDS]
+
+
+def numbers(text: str) -> set[str]:
+    """The numbers written in digits: 40 is in `40kg` and not in 1940; `1,950` and `1950` are one."""
+    return {THOUSANDS.sub("", number) for number in DIGITS.findall(text)}
 
 
 @lru_cache(maxsize=100_000)

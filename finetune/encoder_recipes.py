@@ -29,6 +29,14 @@ class EncoderTrain(Train):
     """Dropout inside the frozen base. On CPU 0.1 costs a quarter of the speed; `lora.dropout` is the adapter's own."""
 
 
+class EncoderLora(Lora):
+    """The adapter's shape, and what it begins with."""
+
+    start_from: str = ""
+    """The folder of an adapter of this shape (of any encoder kind) whose weights training begins with: what it knows helps where rows
+    are few. Left out: a fresh one. A learning rate a third as high keeps more of it."""
+
+
 class EncoderSource(Source):
     """A file of rows, or a public data set as it is published: `format` says which."""
 
@@ -99,8 +107,8 @@ class EncoderRecipe(RunRecipe):
     """The encoder that the adapter is for."""
     data: EncoderData
     """What is trained on."""
-    lora: Lora = Lora()
-    """The adapter's shape."""
+    lora: EncoderLora = EncoderLora()
+    """The adapter's shape, and what it begins with."""
     train: EncoderTrain = EncoderTrain()
     """How it is trained."""
     parity: Parity = Parity()

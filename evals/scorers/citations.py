@@ -13,17 +13,15 @@ A *laundered* citation lends a sentence a trust that it does not deserve. It is 
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from data.records import Citation, Hit, Observation, Sample, Score, Sentence
-from data.words import FUNCTION_WORDS
+from data.words import FUNCTION_WORDS, numbers
 from evals.scorers.evidence import cited, is_document, is_evidence, share, uris_of, words
 from evals.scoring import Metric
 
 OUTDATED = frozenset({"superseded", "outdated", "archived", "obsolete", "withdrawn"})
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 Entails = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 
 
@@ -130,7 +128,7 @@ def _is_outdated(hit: Hit | None) -> bool:
 
 
 def _shares_words(sentence: str, quote: str, least: float) -> bool:
-    if set(NUMBER.findall(sentence)) - set(NUMBER.findall(quote)):
+    if numbers(sentence) - numbers(quote):
         return False
     said = {word for word in words(sentence) if word not in FUNCTION_WORDS}
     return not said or len(said & set(words(quote))) / len(said) >= least

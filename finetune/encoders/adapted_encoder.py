@@ -25,6 +25,7 @@ from finetune.recipe_parts import Lora
 PINNED = "all-MiniLM-L6-v2"
 HEAD, HEAD_CONFIG = "head.safetensors", "head_config.json"
 INITIAL_STD = 0.02
+PEFT_PREFIX = "base_model.model."
 Pooling = Literal["tokens", "cls", "mean"]
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Logits and labels to a mean loss."""
@@ -69,10 +70,48 @@ def pooled(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
 
 
 def new_encoder(recipe: EncoderRecipe, n_outputs: int, pooling: Pooling, loss: Loss) -> AdaptedEncoder:
-    """The frozen base with a fresh adapter and a fresh head, both decided by the seed."""
+    """The frozen base with a fresh head and a fresh adapter, both decided by the seed, or the adapter of `lora.start_from`.
+
+    Raises: ModelUnavailable.
+    """
     torch.manual_seed(recipe.seed)
     backbone = get_peft_model(load_backbone(recipe.base, recipe.train.base_dropout), lora_config(recipe.lora))
+    if recipe.lora.start_from:
+        begin_with(backbone, Path(recipe.lora.start_from))
     return AdaptedEncoder(backbone, fresh_head(backbone.config.hidden_size, n_outputs), pooling, loss)
+
+
+def begin_with(model: nn.Module, folder: Path) -> None:
+    """Copy a saved adapter's weights into the model's own adapter. Raises: ModelUnavailable where there is none of that shape."""
+    mend = (
+        "Set lora.start_from to an adapter folder with the same base, lora.r and lora.target_modules, or leave it out."
+    )
+    path = folder / "adapter_model.safetensors"
+    if not path.is_file():
+        raise ModelUnavailable(
+            f"lora.start_from names {folder}, where no adapter_model.safetensors is.", next_step=mend
+        )
+    own = {_layer(name): weight for name, weight in model.named_parameters() if "lora_" in name}
+    saved = {_layer(name): weight for name, weight in load_file(path).items()}
+    if {name: w.shape for name, w in own.items()} != {name: w.shape for name, w in saved.items()}:
+        at = next(
+            n
+            for n in sorted(own.keys() | saved.keys())
+            if n not in own or n not in saved or own[n].shape != saved[n].shape
+        )
+        shapes = [tuple(side[at].shape) if at in side else "none" for side in (saved, own)]
+        raise ModelUnavailable(
+            f"The adapter in {folder} has another shape: {at} is {shapes[0]} there and {shapes[1]} here.",
+            next_step=mend,
+        )
+    with torch.no_grad():
+        for name, weight in own.items():
+            weight.copy_(saved[name])
+
+
+def _layer(name: str) -> str:
+    """`encoder.layer.0...query.lora_A`, whether PEFT wraps the model or the model holds the adapter."""
+    return name.removeprefix(PEFT_PREFIX).replace(".default", "").removesuffix(".weight")
 
 
 def fresh_head(hidden_size: int, n_outputs: int) -> nn.Linear:

@@ -3,6 +3,8 @@
 In-batch negatives and mined ones (MultipleNegativesRankingLoss; van den Oord et al. 2018, arXiv:1807.03748).
 """
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from datasets import Dataset
@@ -17,6 +19,7 @@ from finetune.encoder_recipes import EmbedderRecipe
 from finetune.encoders.adapted_encoder import (
     base_digest,
     base_folder,
+    begin_with,
     load_backbone,
     load_tokenizer,
     lora_config,
@@ -148,6 +151,8 @@ def _sentence_transformer(recipe: EmbedderRecipe) -> SentenceTransformer:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = SentenceTransformer(modules=[word, pooling, Normalize()], device=device)
     model.add_adapter(lora_config(recipe.lora))
+    if recipe.lora.start_from:
+        begin_with(word.model, Path(recipe.lora.start_from))
     return model
 
 

@@ -14,11 +14,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from finetune.encoder_recipes import EncoderRecipe
-from finetune.encoders.adapted_encoder import AdaptedEncoder, load_backbone, load_encoder, load_head
+from finetune.encoders.adapted_encoder import PEFT_PREFIX, AdaptedEncoder, load_backbone, load_encoder, load_head
 from finetune.encoders.batches import Item, logits_of
 from finetune.parity_report import Mismatch, ParityReport
 
-PREFIX = "base_model.model."
 SKIPPED = "served: the adapter is read by the local encoder; `deltas` is how it does"
 Outputs = list[NDArray[np.float32]]
 
@@ -71,7 +70,7 @@ def with_deltas(backbone: nn.Module, folder: Path) -> nn.Module:
             if name.endswith(".lora_A.weight"):
                 layer = name.removesuffix(".lora_A.weight")
                 up = saved[f"{layer}.lora_B.weight"]
-                weights[f"{layer.removeprefix(PREFIX)}.weight"] += scale * up @ down
+                weights[f"{layer.removeprefix(PEFT_PREFIX)}.weight"] += scale * up @ down
     return backbone.eval()
 
 

@@ -1,14 +1,18 @@
 """Questions turned into ones that their context does not answer, as the writers of SQuAD 2.0 turned theirs: by another name, another
-number, an opposite or a negation (Rajpurkar et al. 2018, arXiv:1806.03822, table 1). Rules; knows no model.
+number, an opposite or a negation (Rajpurkar et al. 2018, arXiv:1806.03822, table 1). Sentences turned into ones that it does not support,
+by the same means and by names that change places (Kryscinski et al. 2020, arXiv:1910.12840). Rules; knows no model.
 """
 
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from data.sentences import sentence_spans
-from data.words import NAME, NUMBER, OPPOSITE
+from data.words import NAME, OPPOSITE
 
+NUMBER = re.compile(r"\b\d[\d.,]*\d\b|\b\d\b")
+"""A number that stands as a word, so that another can stand for it."""
 AUXILIARY = re.compile(r"\b(?:did|was|is|are|were|does|do|can|could|has|have|had|will|would)\b")
 NEGATED = {"can": "can't", "will": "won't"}
 """The others take "n't" at their end. A contraction stands wherever its verb stood; "not" would not."""
@@ -34,6 +38,30 @@ def unanswerable_question(
     ]
     rng.shuffle(ways)
     return next((edited for way in ways if (edited := way()) is not None), None)
+
+
+def unsupported_sentence(sentence: str, context: str, others: Sequence[str], rng: random.Random) -> str | None:
+    """`sentence` of `context` with one edit, so that it no longer says what is there; None where no rule applies."""
+    if rng.random() < NEGATIONS:
+        return _negated(sentence)
+    ways: list[Callable[[], str | None]] = [
+        lambda: _swapped(NAME, sentence, "", (context, *others), rng),
+        lambda: _swapped(NUMBER, sentence, "", (context, *others), rng),
+        lambda: _exchanged(sentence, rng),
+        lambda: _opposite(sentence, rng),
+    ]
+    rng.shuffle(ways)
+    return next((edited for way in ways if (edited := way()) is not None), None)
+
+
+def _exchanged(sentence: str, rng: random.Random) -> str | None:
+    """Two names in each other's place: "Rollo's son attacked Paris" to "Paris's son attacked Rollo"; not those of one list."""
+    names = [m for m in NAME.finditer(sentence) if m.start() or " " in m[0]]
+    pairs = [(a, b) for a, b in pairwise(names) if len(re.findall(r"[a-z]+", sentence[a.end() : b.start()])) > 1]
+    if not pairs:
+        return None
+    a, b = rng.choice(pairs)
+    return f"{sentence[: a.start()]}{b[0]}{sentence[a.end() : b.start()]}{a[0]}{sentence[b.end() :]}"
 
 
 def _swapped(what: re.Pattern[str], question: str, beside: str, texts: Sequence[str], rng: random.Random) -> str | None:

@@ -3,10 +3,8 @@
 import re
 from collections.abc import Callable, Sequence
 
-from data.words import stems
+from data.words import numbers, stems
 
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 NEGATION = re.compile(r"\b(?:not|no|never|none|nothing|neither|nor|cannot|without|\w+n[’']t)\b", re.I)
 OTHER_NUMBER = 0.3
 OTHER_POLARITY = 0.4
@@ -29,7 +27,7 @@ class LexicalGrounder:
         if not said:
             return 0.0
         score = len(said & set(stems(quote))) / len(said)
-        if not _numbers(sentence) <= _numbers(quote):
+        if not numbers(sentence) <= numbers(quote):
             score *= OTHER_NUMBER
         if bool(NEGATION.search(sentence)) != bool(NEGATION.search(quote)):
             score *= OTHER_POLARITY
@@ -63,7 +61,7 @@ class TrainedGrounder:
         out = [0.0] * len(quotes)
         for i, probability in zip(near, judged, strict=True):
             out[i] = round(self._centred(probability), 4)
-            if not _numbers(sentence) <= _numbers(quotes[i]):
+            if not numbers(sentence) <= numbers(quotes[i]):
                 out[i] = round(out[i] * OTHER_NUMBER, 4)
             if by_words[i] == 1.0 and sentence.strip() in quotes[i]:
                 out[i] = 1.0
@@ -74,8 +72,3 @@ class TrainedGrounder:
         if probability < self._at:
             return probability / self._at / 2
         return 1 - (1 - probability) / (1 - self._at) / 2 if self._at < 1 else probability
-
-
-def _numbers(text: str) -> set[str]:
-    """`1,950` and `1950` are one number."""
-    return {THOUSANDS.sub("", number) for number in NUMBER.findall(text)}

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from data import words as words_module
-from data.words import OPPOSITE, stems
+from data.words import OPPOSITE, numbers, stems
 
 
 def test_opposites_go_both_ways_and_none_is_its_own():
@@ -15,6 +15,10 @@ def test_opposites_go_both_ways_and_none_is_its_own():
 
 def test_stems_leave_out_grammar():
     assert stems("Where were the founders found?") == ["founder", "found"]
+
+
+def test_numbers_are_whole_however_they_are_written():
+    assert numbers("1,950 in 1940, 40kg, 3.5 of 7.") == {"1950", "1940", "40", "3.5", "7"}
 
 
 @pytest.mark.slow

@@ -36,3 +36,13 @@ def test_questions_come_closer_to_their_texts_and_the_forms_agree(recipe):
 def test_mined_negatives_are_wrong(recipe):
     prepared = embedder.prepare(recipe)
     assert all(e.features["positive"] not in e.features["negatives"] for e in (*prepared.train, *prepared.eval))
+
+
+def test_training_goes_on_from_another_adapter(recipe):
+    prepared = embedder.prepare(recipe)
+    first = embedder.train(recipe, prepared, MAIN, lambda point: None)
+    lora = recipe.lora.model_copy(update={"start_from": str(first.folder)})
+    second = recipe.model_copy(update={"lora": lora, "name": "second"})
+    again = embedder.train(second, prepared, MAIN, lambda point: None)
+    begins = [next(point["loss"] for point in trained.curve if "loss" in point) for trained in (first, again)]
+    assert begins[1] < begins[0]

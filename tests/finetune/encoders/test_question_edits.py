@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune.encoders import question_edits
-from finetune.encoders.question_edits import unanswerable_question
+from finetune.encoders.question_edits import unanswerable_question, unsupported_sentence
 
 CONTEXT = "Rollo founded the duchy in 911. Later, William ruled in Rouen with Emma of Paris until 1087."
 ANSWER = (0, 5)
@@ -56,3 +56,11 @@ def test_negations_are_contracted_and_never_doubled(monkeypatch, question, negat
 def test_whatever_is_asked_the_edit_differs_or_there_is_none(question, context, seed):
     edit = unanswerable_question(question, context, (0, 1), (), random.Random(seed))
     assert edit is None or edit != question
+
+
+def test_names_change_places_unless_they_are_of_one_list(monkeypatch):
+    monkeypatch.setattr(question_edits, "NEGATIONS", 0)
+    sentence = "In 1066 William fought with the guards of Harold, Edwin and Morcar."
+    found = {unsupported_sentence(sentence, sentence, (), random.Random(seed)) for seed in range(20)}
+    assert found == {"In 1066 Harold fought with the guards of William, Edwin and Morcar."}
+    assert unsupported_sentence("it was seen.", "", (), random.Random(0)) is None

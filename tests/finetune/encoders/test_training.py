@@ -2,6 +2,7 @@
 
 import pytest
 
+from data.errors import ModelUnavailable
 from finetune.encoders import classifier, reader, training
 from finetune.launch import Place
 from finetune.preflight import look
@@ -86,3 +87,27 @@ def test_only_adapter_and_head_are_trained(recipe_of, tmp_path):
     assert all("lora_" in name or name.startswith("head.") for name in trained)
     per_layer = 4 * 8 * (32 + 32) + 2 * 8 * (32 + 64)
     assert training.n_trainable(model) == 2 * per_layer + 2 * 32 + 2
+
+
+def test_an_adapter_begins_with_the_weights_of_another(recipe_of, tmp_path):
+    import torch
+
+    from finetune.encoders.adapted_encoder import new_encoder, save_encoder
+    from finetune.encoders.losses import span_loss
+
+    first = new_encoder(recipe_of("reader", tmp_path), 2, "tokens", span_loss)
+    with torch.no_grad():
+        for name, weight in first.named_parameters():
+            if "lora_B" in name:
+                weight.normal_()
+    save_encoder(first, tmp_path / "first", recipe_of("reader", tmp_path).base, {})
+    begun = recipe_of("grounding", tmp_path, f"lora.start_from={tmp_path / 'first'}")
+    second = new_encoder(begun, 2, "mean", span_loss)
+    mine, theirs = ({n: w for n, w in m.named_parameters() if "lora_" in n} for m in (first, second))
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    with pytest.raises(ModelUnavailable, match=r"another shape: .* is .* there and .* here"):
+        new_encoder(
+            recipe_of("grounding", tmp_path, f"lora.start_from={tmp_path / 'first'}", "lora.r=4"), 2, "mean", span_loss
+        )
+    with pytest.raises(ModelUnavailable, match="where no adapter_model"):
+        new_encoder(recipe_of("grounding", tmp_path, f"lora.start_from={tmp_path}"), 2, "mean", span_loss)
