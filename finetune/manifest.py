@@ -35,10 +35,21 @@ def weights_digest(folder: Path) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def _settle(config: Path) -> None:
+    """PEFT writes a set, whose order changes from run to run: equal adapters must have equal digests."""
+    if config.exists():
+        told = json.loads(config.read_text("utf-8"))
+        if isinstance(told.get("target_modules"), list):
+            config.write_text(
+                json.dumps(told | {"target_modules": sorted(told["target_modules"])}, indent=2, sort_keys=True), "utf-8"
+            )
+
+
 def write_manifest(
     folder: Path, *, name: str, base: dict[str, Any], data: Iterable[FileDigest], recipe: dict[str, Any]
 ) -> str:
     """List every file in `folder` and what it came from; return the adapter's digest."""
+    _settle(folder / "adapter_config.json")
     files = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != NAME}
     listed = {path: {"sha256": file_sha256(file), "size_bytes": file.stat().st_size} for path, file in files.items()}
     weights = {

@@ -154,8 +154,8 @@ def sentence_rows(files: Files, source: EncoderSource) -> Iterator[BuiltRow | Dr
                 edited = unsupported_sentence(said, context, others, rng)
                 if edited is not None and edited != said:
                     premise = _around(context, start, rng)
-                    yield _weak(row, premise, said, SUPPORTED)
-                    yield _weak(row, premise, edited, UNSUPPORTED)
+                    yield _made(row, premise, said, SUPPORTED)
+                    yield _made(row, premise, edited, UNSUPPORTED)
 
 
 def shortened(sentence: str) -> str:
@@ -176,7 +176,7 @@ def _statements(row: BuiltRow, article: Sequence[BuiltRow]) -> Iterator[BuiltRow
     if said is None:
         return
     here = _around(context, start, rng)
-    yield _weak(row, here, said, SUPPORTED)
+    yield _made(row, here, said, SUPPORTED)
     premise, other = here, None
     match rng.choices(("answer", "question", "premise"), WRONG)[0]:
         case "answer":
@@ -194,12 +194,12 @@ def _statements(row: BuiltRow, article: Sequence[BuiltRow]) -> Iterator[BuiltRow
             texts = [text for text in texts if answer not in text]
             premise, other = (texts[0], said) if texts else (here, None)
     if other is not None and other != said:
-        yield _weak(row, premise, other, UNSUPPORTED)
+        yield _made(row, premise, other, UNSUPPORTED)
 
 
-def _weak(row: BuiltRow, premise: str, hypothesis: str, label: str) -> BuiltRow:
+def _made(row: BuiltRow, premise: str, hypothesis: str, label: str) -> BuiltRow:
     fields = {"premise": premise, "hypothesis": hypothesis, "label": label}
-    return BuiltRow(row.where, fields, f"{hypothesis}\n{premise}", row.groups, is_weak=True)
+    return BuiltRow(row.where, fields, f"{hypothesis}\n{premise}", row.groups)
 
 
 def _around(context: str, at: int, rng: random.Random) -> str:

@@ -105,12 +105,15 @@ def label_metrics(judged: Sequence[Judged], threshold: float) -> dict[str, Measu
 
 
 def fair_threshold(judged: Sequence[Judged]) -> float:
-    """The probability that parts the first label from the others with the highest balanced accuracy."""
-    order = sorted(judged, key=lambda one: -one.probability)
-    is_first = np.array([one.label == 0 for one in order])
-    if is_first.all() or not is_first.any():
+    """The probability that parts the first label from the others with the highest balanced accuracy, on average over the sources that
+    have both: a source with many rows decides no more than another."""
+    n_of = Counter((one.source, one.label == 0) for one in judged)
+    order = sorted(
+        (one for one in judged if n_of[one.source, True] and n_of[one.source, False]), key=lambda one: -one.probability
+    )
+    if not order:
         return 0.5
-    gained = np.cumsum(is_first / is_first.sum() - ~is_first / (~is_first).sum())
+    gained = np.cumsum([(1 if one.label == 0 else -1) / n_of[one.source, one.label == 0] for one in order])
     best = int(gained.argmax())
     below = order[best + 1].probability if best + 1 < len(order) else 0.0
     return float((order[best].probability + below) / 2)

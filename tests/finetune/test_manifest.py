@@ -40,6 +40,14 @@ def test_the_digest_is_the_weights_and_not_the_card(folder):
     assert written(folder) != before
 
 
+def test_the_digest_does_not_depend_on_the_order_of_the_modules(folder):
+    digests = set()
+    for modules in ('["key", "dense"]', '["dense", "key"]'):
+        (folder / "adapter_config.json").write_text(f'{{"target_modules": {modules}}}')
+        digests.add(written(folder))
+    assert len(digests) == 1
+
+
 def test_a_folder_without_a_manifest_is_no_adapter(tmp_path):
     with pytest.raises(NotFound, match=r"finetune\.train wrote"):
         check_manifest(tmp_path)
