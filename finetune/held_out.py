@@ -16,7 +16,7 @@ from typing import Any
 
 from data.errors import AssayError, InvalidInput
 from finetune.encoder_recipes import ClassifierRecipe, GroundingRecipe, ReaderRecipe, RerankerRecipe
-from finetune.encoders import grounding_rows, pair_rows, reader_rows
+from finetune.encoders import pair_rows, reader_rows, squad_pairs
 from finetune.encoders.built_rows import BuiltRow, Parted, parted_rows
 from finetune.encoders.label_rows import labelled_rows
 from finetune.recipe import AnyRecipe, load_recipe
@@ -105,7 +105,7 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 PARTS: Mapping[type, Callable[[Any], Parted]] = {
     ReaderRecipe: lambda recipe: parted_rows(recipe, reader_rows.FORMATS),
     RerankerRecipe: lambda recipe: parted_rows(recipe, pair_rows.FORMATS),
-    GroundingRecipe: lambda recipe: parted_rows(recipe, grounding_rows.FORMATS),
+    GroundingRecipe: lambda recipe: parted_rows(recipe, squad_pairs.GROUNDING_FORMATS),
     ClassifierRecipe: labelled_rows,
 }
 

@@ -5,8 +5,8 @@ from finetune.encoder_recipes import GroundingRecipe
 from finetune.encoders.adapted_encoder import load_tokenizer
 from finetune.encoders.built_rows import BuiltRow, parted_rows
 from finetune.encoders.forms import check_head
-from finetune.encoders.grounding_rows import FORMATS
 from finetune.encoders.labelled import item_of, prepared_labels, train_labels
+from finetune.encoders.squad_pairs import GROUNDING_FORMATS
 from finetune.examples import Prepared
 from finetune.kinds import Log, Trained
 from finetune.launch import Place
@@ -16,7 +16,7 @@ from finetune.rows import need_rows
 
 def prepare(recipe: GroundingRecipe) -> Prepared:
     """Read and part the rows by document; of a long premise the sentences nearest the hypothesis are read."""
-    parted = parted_rows(recipe, FORMATS)
+    parted = parted_rows(recipe, GROUNDING_FORMATS)
     need_rows(len(parted.train), parted.dropped, "train")
     return prepared_labels(recipe, parted, load_tokenizer(recipe.base), _texts)
 
