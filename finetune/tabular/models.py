@@ -29,8 +29,19 @@ Params = Mapping[str, float | int | str | bool]
 DEFAULTS: dict[str, dict[str, Any]] = {
     "logistic_regression": {"C": 1.0, "max_iter": 1000},
     "random_forest": {"n_estimators": 300, "max_features": "sqrt", "min_samples_leaf": 3},
-    "xgboost": {"eta": 0.05, "max_depth": 5, "min_child_weight": 1.0, "subsample": 0.8, "colsample_bytree": 0.8},
+    "xgboost": {
+        "eta": 0.05,
+        "max_depth": 5,
+        "min_child_weight": 1.0,
+        "subsample": 0.8,
+        "colsample_bytree": 0.8,
+        "lambda": 1.0,
+        "alpha": 0.0,
+        "gamma": 0.0,
+    },
 }
+ALIASES = {"learning_rate": "eta", "min_split_loss": "gamma", "reg_lambda": "lambda", "reg_alpha": "alpha"}
+"""XGBoost's second names: given beside the first one, either could win."""
 FIXED = {
     "logistic_regression": ("random_state",),
     "random_forest": ("random_state", "n_jobs", "oob_score", "warm_start"),
@@ -110,7 +121,8 @@ class Fitted:
 
 def full_params(model: ModelConfig, params: Params) -> dict[str, Any]:
     """Defaults, then the config's, then these. Raises: InvalidInput for what the run sets itself."""
-    given = DEFAULTS[model.kind] | dict(model.params) | dict(params)
+    own, chosen = (_first_names(model.kind, one) for one in (model.params, params))
+    given = DEFAULTS[model.kind] | own | chosen
     if taken := [name for name in given if name in FIXED[model.kind]]:
         raise InvalidInput(
             f"models.params: {', '.join(taken)} is set by the run itself.",
@@ -118,6 +130,10 @@ def full_params(model: ModelConfig, params: Params) -> dict[str, Any]:
             next_step="Remove it; `seed` and `threads` stand at the top of the config.",
         )
     return given
+
+
+def _first_names(kind: str, params: Params) -> dict[str, Any]:
+    return {ALIASES.get(name, name) if kind == "xgboost" else name: value for name, value in params.items()}
 
 
 def fit(

@@ -48,6 +48,8 @@ SPACES: dict[str, Space] = {
 }
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 STARTUP_TRIALS = 8
+OWN = "own"
+"""Marks the trial of the config's own parameters, and says which of them the space has."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def search(task: Task, config: SearchConfig, default_storage: str, log: Callable
     storage = _storage(url)
     study = _study(name, storage, config)
     if not study.get_trials(deepcopy=False):
-        study.enqueue_trial(_within(full_params(task.model, {}), space))
+        own = full_params(task.model, {})
+        study.enqueue_trial(_within(own, space), user_attrs={OWN: {name: own[name] for name in space if name in own}})
     asking = _Asking(study, config)
 
     def work() -> None:
@@ -189,7 +192,8 @@ def _sampler(config: SearchConfig, n_done: int) -> TPESampler:
 
 
 def _objective(trial: Trial, task: Task, space: Space, log: Callable[[str], None]) -> float:
-    params = {name: _suggested(trial, name, one) for name, one in space.items()}
+    drawn = {name: _suggested(trial, name, one) for name, one in space.items()}
+    params = {} if OWN in trial.user_attrs else drawn
     single = task.model.model_copy(
         update={"bags": 1}
     )  # bags calm the final model; the search would pay for them at every trial
@@ -215,15 +219,15 @@ def _suggested(trial: Trial, name: str, one: Range | list[Any]) -> Any:
 
 
 def _within(params: Params, space: Space) -> dict[str, Any]:
-    """The run's own parameters, where the space has them: the first trial, so that a search is never worse than none."""
+    """What the sampler learns of the run's own parameters: each where the space has it, or the nearest number that it has."""
     kept = {}
     for name, one in space.items():
         value = params.get(name)
         if isinstance(one, list):
             if value in one:
                 kept[name] = value
-        elif isinstance(value, int | float) and one.low <= value <= one.high:
-            kept[name] = value
+        elif isinstance(value, int | float):
+            kept[name] = min(max(value, one.low), one.high)
     return kept
 
 
@@ -235,9 +239,13 @@ def _result(study: optuna.Study, task: Task) -> SearchResult:
             f"No trial of {study.study_name} ended.", field="search", next_step="Give search.timeout_s more time."
         )
     best = max(complete, key=lambda trial: trial.value or float("-inf"))
-    own = complete[0] if complete[0].number == 0 else best
-    kept = best if _is_clearly_better(best, own) else own
-    return SearchResult(dict(kept.params), abs(kept.value or 0.0), tuple(map(_told, trials)), study.study_name)
+    own = next((trial for trial in complete if OWN in trial.user_attrs), None)
+    kept = best if own is None or _is_clearly_better(best, own) else own
+    return SearchResult(_params(kept), abs(kept.value or 0.0), tuple(map(_told, trials)), study.study_name)
+
+
+def _params(trial: FrozenTrial) -> dict[str, Any]:
+    return dict(trial.user_attrs.get(OWN, trial.params))
 
 
 def _is_clearly_better(best: FrozenTrial, own: FrozenTrial) -> bool:
@@ -257,4 +265,4 @@ def _fold_values(trial: FrozenTrial) -> np.ndarray:
 def _told(trial: FrozenTrial) -> TrialResult:
     seconds = trial.duration.total_seconds() if trial.duration else 0.0
     value = None if trial.value is None else abs(trial.value)
-    return TrialResult(trial.number, trial.state.name.lower(), value, dict(trial.params), seconds)
+    return TrialResult(trial.number, trial.state.name.lower(), value, _params(trial), seconds)

@@ -103,3 +103,10 @@ def test_a_monotone_column_never_lowers_the_score_as_it_rises():
 def test_only_a_number_among_the_features_has_a_direction():
     with pytest.raises(InvalidInput, match=r"models\.monotone: town is no number"):
         fit(ModelConfig(kind="xgboost", monotone={"town": "up"}), {}, TRAIN, Settings(), n_rounds=1)
+
+
+def test_second_names_of_xgboosts_parameters_are_their_first():
+    model = ModelConfig(kind="xgboost", params={"learning_rate": 0.3, "reg_lambda": 2.0})
+    given = full_params(model, {"eta": 0.1})
+    assert (given["eta"], given["lambda"]) == (0.1, 2.0)
+    assert "learning_rate" not in given

@@ -4,8 +4,8 @@ import pytest
 
 from data.errors import InfrastructureError, InvalidInput
 from finetune.tabular.config import ModelConfig, Range, SearchConfig
-from finetune.tabular.folds import FoldParts
-from finetune.tabular.models import Part, Settings
+from finetune.tabular.folds import FoldParts, metric_value
+from finetune.tabular.models import Part, Settings, fit, full_params
 from finetune.tabular.search import Task, _fold_values, _is_clearly_better, _storage, search, study_name
 
 pytestmark = pytest.mark.slow
@@ -53,6 +53,26 @@ def test_the_first_trial_is_the_configs_own_and_the_best_is_no_worse(storage):
     assert found.value <= found.trials[0].value
     assert found.value == min(trial.value for trial in found.trials)
     assert found.params["C"] < 10  # thirty columns, two that matter: it must shrink
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ModelConfig(kind="xgboost", params={"learning_rate": 0.3, "max_depth": 2}, max_rounds=9),
+        ModelConfig(
+            kind="random_forest", params={"n_estimators": 9}
+        ),  # its max_features is a word, which no range holds
+    ],
+)
+def test_a_search_of_one_trial_changes_nothing(storage, model):
+    found = search(task(model=model), SearchConfig(trials=1), storage, quiet)
+    scores = [
+        fit(model, {}, one.fitted, Settings(), scored=one.scored).estimator.raw_scores(one.scored.matrix)
+        for one in FOLDS
+    ]
+    losses = [metric_value("log_loss", one.scored.labels, s) for one, s in zip(FOLDS, scores, strict=True)]
+    assert found.value == pytest.approx(np.mean(losses))
+    assert full_params(model, found.params) == full_params(model, {})
 
 
 @pytest.mark.parametrize(
