@@ -23,7 +23,7 @@ from finetune.manifest import weights_digest
 from finetune.recipe_parts import Lora
 
 PINNED = "all-MiniLM-L6-v2"
-HEAD, HEAD_CONFIG = "head.safetensors", "head_config.json"
+WEIGHTS, HEAD, HEAD_CONFIG = "adapter_model.safetensors", "head.safetensors", "head_config.json"
 INITIAL_STD = 0.02
 PEFT_PREFIX = "base_model.model."
 Pooling = Literal["tokens", "cls", "mean"]
@@ -86,11 +86,9 @@ def begin_with(model: nn.Module, folder: Path) -> None:
     mend = (
         "Set lora.start_from to an adapter folder with the same base, lora.r and lora.target_modules, or leave it out."
     )
-    path = folder / "adapter_model.safetensors"
+    path = folder / WEIGHTS
     if not path.is_file():
-        raise ModelUnavailable(
-            f"lora.start_from names {folder}, where no adapter_model.safetensors is.", next_step=mend
-        )
+        raise ModelUnavailable(f"lora.start_from names {folder}, where no {WEIGHTS} is.", next_step=mend)
     own = {_layer(name): weight for name, weight in model.named_parameters() if "lora_" in name}
     saved = {_layer(name): weight for name, weight in load_file(path).items()}
     if {name: w.shape for name, w in own.items()} != {name: w.shape for name, w in saved.items()}:

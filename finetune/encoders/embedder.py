@@ -91,7 +91,7 @@ def train(recipe: EmbedderRecipe, prepared: Prepared, place: Place, log: Log) ->
         callbacks=callbacks(recipe, log) if prepared.eval else callbacks(recipe, log)[:1],
     )
     trainer.train(resume_from_checkpoint=resumed)
-    ran = what_ran(trainer, place, resumed)
+    ran = what_ran(recipe, trainer, place, resumed)
     folder = emptied(recipe, place)
     if not place.is_main:
         return Trained(folder, {}, ran.curve, ran.facts)

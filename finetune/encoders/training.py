@@ -11,10 +11,11 @@ from torch import nn
 from transformers import Trainer, TrainingArguments
 
 from finetune.encoder_recipes import EncoderRecipe
-from finetune.encoders.adapted_encoder import AdaptedEncoder
+from finetune.encoders.adapted_encoder import WEIGHTS, AdaptedEncoder
 from finetune.encoders.batches import Collate, Item
 from finetune.kinds import Log
 from finetune.launch import Place
+from finetune.rows import file_sha256
 from finetune.trainer_settings import callbacks, checkpoint_to_resume, peak_memory_bytes, trainer_settings
 
 MOST_EVAL_ITEMS = 1024
@@ -55,7 +56,7 @@ def fit(
         callbacks=callbacks(recipe, log) if eval_items else callbacks(recipe, log)[:1],
     )
     trainer.train(resume_from_checkpoint=resumed)
-    return what_ran(trainer, place, resumed)
+    return what_ran(recipe, trainer, place, resumed)
 
 
 def settings_for(recipe: EncoderRecipe, place: Place, *, has_eval: bool) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def settings_for(recipe: EncoderRecipe, place: Place, *, has_eval: bool) -> dict
     return settings
 
 
-def what_ran(trainer: Trainer, place: Place, resumed: str | None) -> Ran:
+def what_ran(recipe: EncoderRecipe, trainer: Trainer, place: Place, resumed: str | None) -> Ran:
     """Read the curve and the facts off a trainer that is done, and let the other processes go."""
     curve = tuple(
         {k: float(v) for k, v in point.items() if isinstance(v, int | float)} for point in trainer.state.log_history
@@ -77,11 +78,20 @@ def what_ran(trainer: Trainer, place: Place, resumed: str | None) -> Ran:
         "n_processes": place.world_size,
         "n_trainable_parameters": n_trainable(trainer.model),
         "resumed_from": Path(resumed).name if resumed else None,
+        "started_from": _start(recipe),
     }
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
     return Ran(curve, facts, peak_memory_bytes())
+
+
+def _start(recipe: EncoderRecipe) -> str | None:
+    """The adapter that this one began with, by its weights: its data are this one's too."""
+    if not recipe.lora.start_from:
+        return None
+    weights = Path(recipe.lora.start_from, WEIGHTS)
+    return f"{weights.parent.name}, weights sha256 {file_sha256(weights)}"
 
 
 def n_trainable(model: nn.Module) -> int:

@@ -46,3 +46,4 @@ def test_training_goes_on_from_another_adapter(recipe):
     again = embedder.train(second, prepared, MAIN, lambda point: None)
     begins = [next(point["loss"] for point in trained.curve if "loss" in point) for trained in (first, again)]
     assert begins[1] < begins[0]
+    assert again.facts["started_from"].startswith("adapter, weights sha256 ")
