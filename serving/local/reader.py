@@ -33,6 +33,8 @@ PARTS = re.compile(
     re.I,
 )
 KINDS = Path(__file__).with_name("answer_kinds.yaml")
+RULES = (KINDS, Path(__file__), Path(__file__).with_name("quotable.py"))
+"""What an answer depends on besides configuration and weights: with other rules, stored evaluations are of another reader."""
 POINTS_BACK = re.compile(r"(?:Those|These|This|That|It|They|He|She|Its|Their|His|Her|Such|However|Otherwise|Others)\b")
 POINTED_AT_GAP, POINTED_AT_MARGIN = 150, 0.3
 """Characters and log-odds. "Those employed for less get 8 weeks" says little before the sentence about the others."""
@@ -115,8 +117,8 @@ class ExtractiveReader:
     ) -> None:
         self._embed, self._spans = embed, spans
         self.config = config or ReaderConfig()
-        decides = self.config.model_dump_json().encode() + KINDS.read_bytes() + spans_id.encode()
-        self.digest = hashlib.sha256(decides).hexdigest()
+        rules = b"".join(path.read_bytes() for path in RULES)
+        self.digest = hashlib.sha256(self.config.model_dump_json().encode() + rules + spans_id.encode()).hexdigest()
 
     def answer(self, question: str, hits: Sequence[Hit]) -> Draft:
         """The sentences that answer `question`, the best first; all of them from `hits`."""
@@ -139,6 +141,8 @@ class ExtractiveReader:
         order = sorted(range(len(candidates)), key=lambda i: -ranks[i])
         order = _pointed_at_first(order, candidates, ranks)
         kept = [i for i in order if ranks[i] >= max(ranks) - self.config.margin]
+        if not _is_outdated(candidates[order[0]].hit):  # what held before would contradict what holds now
+            kept = [i for i in kept if not _is_outdated(candidates[i].hit)]
         extracts = [_extract(candidates[i], _probability(evidence[i])) for i in kept]
         sure = tuple(e for e in extracts if e.score >= self.config.threshold)
         return Draft(sure, max(e.score for e in extracts))
@@ -185,11 +189,15 @@ class ExtractiveReader:
                 preference += config.prefer_kind * (1 if kind.search(unit.said) else -1)
             if identifiers:
                 preference += config.prefer_identifier * (2 * len(identifiers & (words | above)) / len(identifiers) - 1)
-            if str(hit.metadata.get("status", "")).lower() in DEMOTED:
+            if _is_outdated(hit):
                 preference -= config.demotion
             out.append(_Candidate(hit, unit, context, evidence, preference))
         out.sort(key=lambda c: -(c.evidence + c.preference))
         return out[: config.shortlist]
+
+
+def _is_outdated(hit: Hit) -> bool:
+    return str(hit.metadata.get("status", "")).lower() in DEMOTED
 
 
 def _pointed_at_first(order: list[int], candidates: Sequence[_Candidate], ranks: Sequence[float]) -> list[int]:

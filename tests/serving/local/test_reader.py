@@ -4,7 +4,8 @@ import pytest
 
 from data.records import Chunk, Hit, SourceRef
 from retrieval.embedding import HashingEmbedder
-from serving.local.reader import ExtractiveReader, ReaderConfig, parts_of
+from serving.local.quotable import units
+from serving.local.reader import ExtractiveReader, ReaderConfig, _Candidate, _pointed_at_first, parts_of
 
 LEAVE = "Parents get twenty-two weeks of leave at full pay. The leave may be split into three blocks. Ask Leila first."
 SITES = "| Site | Opened | People |\n| --- | --- | --- |\n| Moor | 2009 | 61 |\n| Quay | 2018 | 25 |\n"
@@ -79,8 +80,29 @@ def test_the_row_with_the_code_of_the_question_is_preferred():
 def test_the_current_version_beats_the_outdated_one_even_when_that_ranks_first(status):
     old = hit("Remote work is allowed two days a week.", "old", status=status)
     new = hit("Remote work is allowed three days a week.", "new", status="current")
-    assert answered("How many days a week is remote work allowed?", old, new)[0] == new.chunk.text
+    assert answered("How many days a week is remote work allowed?", old, new) == [new.chunk.text]
     assert answered("How many days a week is remote work allowed?", old)[0] == old.chunk.text
+
+
+RULE, EXCEPTION = "Every parent may take 22 weeks at full pay.", "Those employed for less get 8 weeks."
+
+
+@pytest.mark.parametrize(
+    ("between", "ranks", "first"),
+    [
+        (" It may be split. ", (1.8, 2.0), RULE),
+        (" It may be split. ", (1.6, 2.0), EXCEPTION),  # too far behind
+        ("\n\n", (1.8, 2.0), EXCEPTION),  # another paragraph
+        (" " + "It may be split. " * 10, (1.8, 2.0), EXCEPTION),  # too far away
+        (" It may be split. ", (2.0, 1.8), RULE),
+    ],
+)
+def test_a_sentence_that_points_back_comes_after_the_one_it_points_to(between, ranks, first):
+    one = hit(f"{RULE}{between}{EXCEPTION}")
+    found = [next(unit for unit in units(one.chunk) if unit.said == said) for said in (RULE, EXCEPTION)]
+    candidates = [_Candidate(one, unit, "", 0.0, 0.0) for unit in found]
+    order = sorted((0, 1), key=lambda i: -ranks[i])
+    assert candidates[_pointed_at_first(order, candidates, ranks)[0]].unit.said == first
 
 
 def test_each_part_of_a_question_gets_its_answer():
