@@ -11,25 +11,7 @@ WH = re.compile(
 )
 BE = {"is", "are", "was", "were"}
 HELPERS = {"do", "does", "did", "has", "have", "had", "can", "could", "will", "would", "may", "might", "must", "should"}
-PREPOSITIONS = {
-    "in",
-    "on",
-    "at",
-    "by",
-    "for",
-    "from",
-    "of",
-    "to",
-    "with",
-    "under",
-    "through",
-    "during",
-    "into",
-    "about",
-    "after",
-    "before",
-    "between",
-}
+PREPOSITION = re.compile(r"in|on|at|by|for|from|of|to|with|under|through|during|into|about|after|before|between", re.I)
 PARTICIPLE = re.compile(
     r"\w{2,}ed|born|built|held|known|made|found|given|taken|written|won|lost|sold|paid|led|left|put|set|sent|seen|shown|spent|"
     r"begun|broken|brought|chosen|cut|drawn|driven|fought|grown|kept|laid|located|lost|met|said|spoken|struck|taught|thought|told|"
@@ -48,7 +30,7 @@ def statement(question: str, answer: str) -> str | None:
         return None
     word = match[0].lower()
     before, after = asked[: match.start()].split(), asked[match.end() :].split()
-    lead = before.pop() if before and before[-1].lower() in PREPOSITIONS else ""
+    lead = before.pop() if before and PREPOSITION.fullmatch(before[-1]) else ""
     if before and len(after) <= 2:  # "The war ended in what year"
         return _said(*before, lead, answer, *after[2:])
     head = _until_verb(after)
@@ -85,11 +67,11 @@ def _told(word: str, answer: str, noun: list[str], lead: str) -> list[str]:
     if word == "why":
         return [answer] if answer.lower().startswith(("because", "to ", "due")) else ["because of", answer]
     if word == "when":
-        return [answer] if answer.split()[0].lower() in PREPOSITIONS else ["in", answer]
+        return [answer] if PREPOSITION.fullmatch(answer.split()[0]) else ["in", answer]
     if word.startswith("how ") or word == "whose":
         return [lead, answer, *(n for n in noun if n.lower() not in answer.lower())]
     if word == "how":
-        return [answer] if answer.split()[0].lower() in PREPOSITIONS else ["by", answer]
+        return [answer] if PREPOSITION.fullmatch(answer.split()[0]) else ["by", answer]
     return [lead, answer]
 
 
