@@ -116,6 +116,9 @@ class SourceRef(Record):
     version: int
 
 
+OUTDATED = frozenset({"superseded", "outdated", "archived", "obsolete", "withdrawn"})
+
+
 class Hit(Record):
     """A retrieved chunk. `sources` lists every visible document with this very text, the cited one first."""
 
@@ -124,6 +127,11 @@ class Hit(Record):
     stages: dict[str, StageScore] = {}
     sources: tuple[SourceRef, ...] = ()
     metadata: dict[str, Scalar] = {}
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the document's own `status` says that it no longer holds."""
+        return str(self.metadata.get("status", "")).lower() in OUTDATED
 
 
 class SearchResult(Record):

@@ -21,7 +21,6 @@ from data.words import FUNCTION_WORDS, numbers
 from evals.scorers.evidence import cited, is_document, is_evidence, share, uris_of, words
 from evals.scoring import Metric
 
-OUTDATED = frozenset({"superseded", "outdated", "archived", "obsolete", "withdrawn"})
 Entails = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 
 
@@ -47,7 +46,7 @@ class CitationScorer:
     @property
     def id(self) -> str:
         model = getattr(self.entails, "id", "model") if self.entails else "words"
-        return f"citations@1({model},{self.support})"
+        return f"citations@2({model},{self.support})"
 
     def score(self, sample: Sample, observation: Observation) -> Sequence[Score]:
         if observation.answer is None:
@@ -102,7 +101,8 @@ def _fault(sample: Sample, citation: Citation, seen: Observation) -> str:
     if any(text.lower() in citation.quote.lower() for text in _listed(sample, "injected")):
         return "injected"
     is_asked_for = any(is_document(uri, path) for uri in uris for path, _ in sample.citations)
-    return "outdated" if not is_asked_for and _is_outdated(_hit_of(citation, seen)) else ""
+    hit = _hit_of(citation, seen)
+    return "outdated" if not is_asked_for and hit is not None and hit.is_outdated else ""
 
 
 def _borrowed(sample: Sample, sentence: Sentence) -> str:
@@ -121,10 +121,6 @@ def _is_genuine(citation: Citation, seen: Observation) -> bool:
 
 def _hit_of(citation: Citation, seen: Observation) -> Hit | None:
     return next((hit for hit in seen.hits if hit.chunk.id == citation.chunk_id), None)
-
-
-def _is_outdated(hit: Hit | None) -> bool:
-    return hit is not None and str(hit.metadata.get("status", "")).lower() in OUTDATED
 
 
 def _shares_words(sentence: str, quote: str, least: float) -> bool:

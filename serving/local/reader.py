@@ -41,7 +41,6 @@ POINTED_AT_GAP, POINTED_AT_MARGIN = 150, 0.3
 CARRIED = re.compile(r"\?\s*\(([^()]*)\)$")
 CARRIED_WEIGHT = 0.3
 """Words that a question leans on, put behind it in brackets, count less than what it asks anew."""
-DEMOTED = frozenset({"superseded", "outdated", "archived", "obsolete", "withdrawn"})
 
 
 class ReaderConfig(BaseModel):
@@ -141,8 +140,8 @@ class ExtractiveReader:
         order = sorted(range(len(candidates)), key=lambda i: -ranks[i])
         order = _pointed_at_first(order, candidates, ranks)
         kept = [i for i in order if ranks[i] >= max(ranks) - self.config.margin]
-        if not _is_outdated(candidates[order[0]].hit):  # what held before would contradict what holds now
-            kept = [i for i in kept if not _is_outdated(candidates[i].hit)]
+        if not candidates[order[0]].hit.is_outdated:  # what held before would contradict what holds now
+            kept = [i for i in kept if not candidates[i].hit.is_outdated]
         extracts = [_extract(candidates[i], _probability(evidence[i])) for i in kept]
         sure = tuple(e for e in extracts if e.score >= self.config.threshold)
         return Draft(sure, max(e.score for e in extracts))
@@ -189,15 +188,11 @@ class ExtractiveReader:
                 preference += config.prefer_kind * (1 if kind.search(unit.said) else -1)
             if identifiers:
                 preference += config.prefer_identifier * (2 * len(identifiers & (words | above)) / len(identifiers) - 1)
-            if _is_outdated(hit):
+            if hit.is_outdated:
                 preference -= config.demotion
             out.append(_Candidate(hit, unit, context, evidence, preference))
         out.sort(key=lambda c: -(c.evidence + c.preference))
         return out[: config.shortlist]
-
-
-def _is_outdated(hit: Hit) -> bool:
-    return str(hit.metadata.get("status", "")).lower() in DEMOTED
 
 
 def _pointed_at_first(order: list[int], candidates: Sequence[_Candidate], ranks: Sequence[float]) -> list[int]:

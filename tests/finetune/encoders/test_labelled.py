@@ -130,6 +130,15 @@ def test_one_text_is_cut_at_its_end(tokenizer):
     assert n_uncut == 6
 
 
+def test_a_large_source_decides_the_threshold_no_more_than_a_small_one():
+    large = [Judged(p, label, "large", False) for p, label in ((0.9, 0), (0.8, 1)) for _ in range(50)]
+    small = [Judged(p, label, "small", False) for p, label in ((0.4, 0), (0.4, 0), (0.3, 1))]
+    alone = [Judged(0.99, 1, "without the first label", False)] * 500
+    assert fair_threshold(small + large[:50] + alone) == pytest.approx((0.4 + 0.3) / 2)
+    assert fair_threshold(large + small + alone) == fair_threshold(large[::25] + small)
+    assert fair_threshold(alone) == 0.5
+
+
 def test_the_threshold_parts_the_labels_best():
     judged = [
         Judged(p, label, "s", False)
