@@ -53,6 +53,22 @@ def logits_of(
     return [found[i] for i in range(len(items))]
 
 
+@torch.no_grad()
+def states_of(
+    backbone: nn.Module, items: Sequence[Item], batch_size: int, *, bf16: bool = False
+) -> list[NDArray[np.float32]]:
+    """The token states [tokens, hidden] of each item, in the order given."""
+    backbone.eval()
+    device = next(backbone.parameters()).device
+    found: dict[int, NDArray[np.float32]] = {}
+    for picked in by_length(items, batch_size):
+        batch = {name: tensor.to(device) for name, tensor in padded([items[i] for i in picked]).items()}
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            states = backbone(**batch).last_hidden_state.float().cpu().numpy()
+        found |= {i: row[: len(items[i]["input_ids"])] for i, row in zip(picked, states, strict=True)}
+    return [found[i] for i in range(len(items))]
+
+
 def by_length(items: Sequence[Item], batch_size: int) -> Iterator[list[int]]:
     """Numbers of items in batches of like length."""
     order = sorted(range(len(items)), key=lambda i: len(items[i]["input_ids"]))

@@ -23,7 +23,7 @@ def prepare(recipe: ClassifierRecipe) -> Prepared:
 def train(recipe: ClassifierRecipe, prepared: Prepared, place: Place, log: Log) -> Trained:
     """Train, save, and measure what was saved, source by source, at the recipe's threshold."""
     config = {"kind": "classifier", "reads": ["text"]}
-    return train_labels(recipe, prepared, place, log, config, recipe.threshold)
+    return train_labels(recipe, prepared, place, log, config, threshold=recipe.threshold)
 
 
 def check_parity(recipe: ClassifierRecipe, prepared: Prepared, trained: Trained, remote: Remote | None) -> ParityReport:

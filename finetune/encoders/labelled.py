@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from finetune.encoder_recipes import ClassifierRecipe, GroundingRecipe
-from finetune.encoders.adapted_encoder import base_digest, load_encoder, new_encoder, save_encoder
+from finetune.encoders.adapted_encoder import AdaptedEncoder, base_digest, load_encoder, new_encoder, save_encoder
 from finetune.encoders.batches import Item, logits_of, padded
 from finetune.encoders.built_rows import BuiltRow, Parted
 from finetune.encoders.forms import log_softmax
@@ -26,6 +26,8 @@ from finetune.trainer_settings import uses_bf16
 LabelRecipe = GroundingRecipe | ClassifierRecipe
 Texts = Callable[[BuiltRow], tuple[str, str | None]]
 """What of a row is read: a text, and perhaps a second one that is never cut."""
+Settle = Callable[[AdaptedEncoder, Sequence["Judged"]], tuple[dict[str, Any], Sequence["Judged"]]]
+"""The saved model and what it says of the held-out rows to more of head_config.json and what is said with that."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,14 @@ def prepared_labels(recipe: LabelRecipe, parted: Parted, tokenizer: PreTrainedTo
 
 
 def train_labels(
-    recipe: LabelRecipe, prepared: Prepared, place: Place, log: Log, config: dict[str, Any], threshold: float | None
+    recipe: LabelRecipe,
+    prepared: Prepared,
+    place: Place,
+    log: Log,
+    config: dict[str, Any],
+    *,
+    threshold: float | None = None,
+    settle: Settle = lambda _, judged: ({}, judged),
 ) -> Trained:
     """Train, save, and measure what was saved. Without a `threshold` the held-out rows choose it (balanced accuracy)."""
     counts = Counter(example.features["labels"] for example in prepared.train)
@@ -74,7 +83,9 @@ def train_labels(
         return Trained(folder, {}, ran.curve, ran.facts)
     config = {**config, "labels": list(recipe.labels), "max_length": recipe.train.max_length, "threshold": 0.5}
     save_encoder(model, folder, recipe.base, config)
-    judged = judge(recipe, prepared, load_encoder(recipe.base, folder))
+    saved = load_encoder(recipe.base, folder)
+    more, judged = settle(saved, judge(recipe, prepared, saved))
+    config |= more
     own = [one for one in judged if not one.is_left_out] or judged
     config["threshold"] = fair_threshold(own) if threshold is None else threshold
     save_encoder(model, folder, recipe.base, config)
@@ -83,7 +94,7 @@ def train_labels(
     return Trained(folder, metrics, ran.curve, facts, base_digest(recipe.base), ran.peak_memory_bytes)
 
 
-def judge(recipe: LabelRecipe, prepared: Prepared, model: Any) -> list[Judged]:
+def judge(recipe: LabelRecipe, prepared: Prepared, model: AdaptedEncoder) -> list[Judged]:
     """The saved adapter's probability of the first label for each held-out row."""
     items = [item_of(example) for example in prepared.eval]
     logits = logits_of(model, items, recipe.train.batch_size * 2, bf16=uses_bf16(recipe.train))
@@ -157,6 +168,7 @@ def _example(
         "labels": recipe.labels.index(row.fields["label"]),
         "source": row.source,
         "is_left_out": row.is_left_out,
+        "fields": row.fields,
     }
     text = "\n".join(text for text in texts if text)
     # the answer stays out of it: a label behind every text would make short texts look alike

@@ -46,6 +46,8 @@ class HeadConfig(BaseModel):
     """Of the reader's probability: sigmoid(slope * (score - threshold))."""
     missing: dict[str, float] = {}
     """What a span's score loses for each thing that the question asks for and that does not stand around it (`data.asked.KINDS`)."""
+    beside: dict[str, float] = {}
+    """What the log-odds of a grounding adapter, token recall and the signs of `data.claims` are worth; empty: its word alone stands."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ from serving.local.row_batcher import RowBatcher
 GRAPH_VERSION = 1
 """Raise it with every change of `adapted_graph.py`: built graphs are named by it."""
 DOWN, UP = ".down", ".up"
+BARE = ""
+"""In place of an adapter's name: the encoder itself."""
 
 States = NDArray[np.float32]
 Deltas = Mapping[str, onnxruntime.OrtValue]
@@ -94,7 +96,7 @@ class Backbone:
 
     def states(self, rows: Sequence[TokenRow]) -> list[States]:
         """The states [tokens, hidden] of each row, in order. Raises: NotFound for an unknown adapter; ModelUnavailable."""
-        for name in {row.adapter for row in rows} - self.adapters.keys():
+        for name in {row.adapter for row in rows} - self.adapters.keys() - {BARE}:
             known = ", ".join(self.adapters) or "none"
             raise NotFound(f"There is no adapter {name!r}; there are: {known}.")
         return self._batcher.results(rows) if rows else []
@@ -113,6 +115,7 @@ class Backbone:
                 if name.endswith(DOWN)
             }
             self._deltas = {name: self._given([adapter]) for name, adapter in self.adapters.items()}
+            self._deltas[BARE] = self._given([None])
             self._n_layers = int(self._base.config["num_hidden_layers"])
             self._session = session
 
@@ -127,18 +130,18 @@ class Backbone:
         for i, row in enumerate(rows):
             embedded[i, : len(row)], mask[i, : len(row)] = self._embeddings.of(row.ids, row.types), 1
         names = [row.adapter for row in rows]
-        deltas = self._deltas[names[0]] if len(set(names)) == 1 else self._given([self.adapters[n] for n in names])
+        deltas = self._deltas[names[0]] if len(set(names)) == 1 else self._given([self.adapters.get(n) for n in names])
         depth = np.array(rows[0].exit_layer or self._n_layers, np.int64)
         own = {"embedded": embedded, "mask": mask, "exit_layer": depth}
         feeds = {name: onnxruntime.OrtValue.ortvalue_from_numpy(value) for name, value in own.items()}
         out = self._session.run_with_ort_values(["states"], {**feeds, **deltas})[0].numpy()
         return [out[i, : len(row)] for i, row in enumerate(rows)]
 
-    def _given(self, adapters: Sequence[HeadAdapter]) -> Deltas:
-        """The deltas as the graph takes them, stacked; lower ranks and modules without one are filled up with zeros."""
+    def _given(self, adapters: Sequence[HeadAdapter | None]) -> Deltas:
+        """The deltas as the graph takes them, stacked; lower ranks and what has none are filled up with zeros."""
         out = {}
         for module, sizes in self._modules.items():
-            pairs = [adapter.deltas.get(module) for adapter in adapters]
+            pairs = [adapter.deltas.get(module) if adapter else None for adapter in adapters]
             for part, stacked in zip((DOWN, UP), _stacked(pairs, *sizes), strict=True):
                 out[module + part] = onnxruntime.OrtValue.ortvalue_from_numpy(stacked)
         return out

@@ -1,11 +1,9 @@
 """Does a quote support a sentence? By words, numbers and negations, or by the grounding adapter over what the words shortlist."""
 
-import re
 from collections.abc import Callable, Sequence
 
-from data.words import numbers, stems
+from data.words import NEGATION, numbers, stems
 
-NEGATION = re.compile(r"\b(?:not|no|never|none|nothing|neither|nor|cannot|without|\w+n[’']t)\b", re.I)
 OTHER_NUMBER = 0.3
 OTHER_POLARITY = 0.4
 
@@ -55,16 +53,14 @@ class TrainedGrounder:
     def support(self, sentence: str, quotes: Sequence[str]) -> list[float]:
         """One value from 0 to 1 per quote; 0 for those that are not on the shortlist."""
         by_words = self._words.support(sentence, quotes)
-        order = sorted(range(len(quotes)), key=lambda i: -by_words[i])
-        near = [i for i in order if by_words[i] > 0][:SHORTLIST]
+        said = sentence.strip()
+        out = [1.0 if said and said in quote else 0.0 for quote in quotes]  # word for word needs no reading
+        order = sorted((i for i in range(len(quotes)) if by_words[i] > 0 and not out[i]), key=lambda i: -by_words[i])
+        near = order[:SHORTLIST]
         judged = self._supports([(quotes[i], sentence) for i in near]) if near else ()
-        out = [0.0] * len(quotes)
         for i, probability in zip(near, judged, strict=True):
-            out[i] = round(self._centred(probability), 4)
-            if not numbers(sentence) <= numbers(quotes[i]):
-                out[i] = round(out[i] * OTHER_NUMBER, 4)
-            if by_words[i] == 1.0 and sentence.strip() in quotes[i]:
-                out[i] = 1.0
+            agrees = numbers(sentence) <= numbers(quotes[i])
+            out[i] = round(self._centred(probability) * (1.0 if agrees else OTHER_NUMBER), 4)
         return out
 
     def _centred(self, probability: float) -> float:

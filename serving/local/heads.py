@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.asked import missing, taken_off
+from data.claims import ODDS, RECALL, log_odds, signs, token_recall, weighed
 from data.focus import focused
 from serving.local.adapter_folder import HeadAdapter
-from serving.local.backbone import Backbone, TokenRow
+from serving.local.backbone import BARE, Backbone, TokenRow
 from serving.local.token_rows import Encoded, TokenRows
 
 FOCUSED = "focused"
@@ -101,13 +102,31 @@ class SpanReader(Head):
 
 
 class GroundingHead(Head):
-    """Whether a premise supports a hypothesis."""
+    """Whether a premise supports a hypothesis: what the adapter says of the two read together, weighed with what `data.claims` finds."""
 
     def supports(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """The probability for each (premise, hypothesis); of a long premise the sentences nearest the hypothesis are read."""
         config = self._adapter.config
         cut = focused if config.premise == FOCUSED else lambda premise, _: premise
-        return self._probabilities([self._tokens.pair(cut(p, h), h, config.max_length) for p, h in pairs])
+        read = [cut(premise, hypothesis) for premise, hypothesis in pairs]
+        rows = [self._tokens.pair(part, h, config.max_length) for part, (_, h) in zip(read, pairs, strict=True)]
+        probabilities = self._probabilities(rows)
+        if not config.beside:
+            return probabilities
+        found = zip(pairs, read, probabilities, self._recalls(rows), strict=True)
+        return [self._weighed(*pair, part, p, recall) for pair, part, p, recall in found]
+
+    def _weighed(self, premise: str, hypothesis: str, read: str, probability: float, recall: float) -> float:
+        found = {ODDS: log_odds(probability), RECALL: recall, **signs(premise, read, hypothesis)}
+        return float(1 / (1 + np.exp(-weighed(self._adapter.config.beside, found))))
+
+    def _recalls(self, rows: Sequence[Encoded]) -> list[float]:
+        """Token recall of each pair by the encoder itself, each text read alone; a text that stands in several pairs is read once."""
+        sides = [_apart(row) for row in rows]
+        texts = list(dict.fromkeys(ids for pair in sides for ids in pair))
+        read = self._backbone.states([TokenRow(BARE, ids, (0,) * len(ids)) for ids in texts])
+        states = {ids: found[1:-1] for ids, found in zip(texts, read, strict=True)}
+        return [token_recall(states[hypothesis], states[premise]) for premise, hypothesis in sides]
 
 
 class TextScreen(Head):
@@ -132,6 +151,11 @@ def best_span(window: Encoded, logits: NDArray[np.float32], most_tokens: int) ->
     length, first = np.unravel_index(int(sums.argmax()), sums.shape)
     score = float(sums[length, first]) - float(logits[0].sum())
     return window.offsets[first][0], window.offsets[first + length][1], score
+
+
+def _apart(row: Encoded) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The token ids of a pair's two texts, each as it is read alone."""
+    return row.ids[: row.first], row.ids[:1] + row.ids[row.first :]
 
 
 def _score(span: tuple[int, int, float]) -> float:

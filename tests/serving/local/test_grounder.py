@@ -83,4 +83,6 @@ def test_another_number_counts_against_a_quote_whatever_the_adapter_says():
 
 def test_what_is_quoted_word_for_word_is_supported():
     quote = "Parents get leave."
-    assert trained({quote: 0.0}).support("Parents get leave.", [quote]) == [1.0]
+    asked = []
+    assert trained({quote: 0.0}, asked=asked).support("Parents get leave.", [quote]) == [1.0]
+    assert asked == []

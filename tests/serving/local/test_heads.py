@@ -4,6 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from data.claims import token_recall
 from serving.local.adapter_folder import load_adapter
 from serving.local.backbone import Backbone, BaseWeights
 from serving.local.heads import GroundingHead, SpanReader, TextScreen, best_span
@@ -38,6 +39,12 @@ def backbone(tmp_path_factory):
         "reader": reader,
         "strict": reader | {"missing": {"names": 2.0}},
         "grounding": {"kind": "grounding", "premise": "focused", "max_length": 40},
+        "weighed": {
+            "kind": "grounding",
+            "premise": "focused",
+            "max_length": 40,
+            "beside": {"constant": -1.0, "odds": 0.5, "recall": 2.0, "lacking": -0.25},
+        },
         "screen": {"max_length": 8, "threshold": 0.7},
     }
     adapters = [load_adapter(write_adapter(folder / name, DELTAS, **config)) for name, config in made.items()]
@@ -107,6 +114,23 @@ def test_of_a_long_premise_the_sentences_nearest_the_hypothesis_are_read(backbon
     [found] = GroundingHead(backbone, tokens, "grounding").supports([(long, "The mill burned.")])
     near = tokens.pair("The mill burned down in 1790.", "The mill burned.", 40)
     assert found == pytest.approx(first_of(by_hand(backbone, "grounding", near)), abs=1e-5)
+
+
+def test_what_stands_beside_the_adapters_word_is_weighed_with_it(backbone, tokens):
+    pairs = [(TEXT, "The mill burned."), (TEXT, "The dog burned Atlantis."), (TEXT, "The mill burned.")]
+    found = GroundingHead(backbone, tokens, "weighed").supports(pairs)
+    for (premise, hypothesis), probability in zip(pairs, found, strict=True):
+        p = first_of(by_hand(backbone, "weighed", tokens.pair(premise, hypothesis, 40)))
+        read = [reference_states(WEIGHTS, row.ids, row.types) for row in map(alone(tokens), (premise, hypothesis))]
+        recall = token_recall(read[1][1:-1], read[0][1:-1])
+        lacking = 1 if "Atlantis" in hypothesis else 0
+        odds = -1 + 0.5 * np.log(p / (1 - p)) + 2 * recall - 0.25 * lacking
+        assert probability == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-4)
+    assert found[0] == found[2]
+
+
+def alone(tokens):
+    return lambda text: tokens.text(text, 40)
 
 
 def test_a_screen_tells_the_worst_window_of_a_long_text(backbone, tokens):
