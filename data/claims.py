@@ -14,20 +14,22 @@ from data.words import LOWER, NEGATION, OPPOSITE, numbers, stems
 
 ODDS, RECALL, CONSTANT = "odds", "recall", "constant"
 """The adapter's log-odds, token recall, and what is added whatever the texts are."""
+MOST_WORDS, MOST_LACKING = 20, 8
+"""More of a hypothesis' words are not counted: what was fitted on sentences would run away on paragraphs."""
 
 
 def signs(premise: str, read: str, hypothesis: str) -> dict[str, float]:
     """Of a hypothesis and the part of its premise that is `read`, by name.
 
-    Meaning-bearing words of either, and of the hypothesis those that the premise lacks; logarithms of characters; 0 or 1 for a number that
+    Meaning-bearing words of either, and of the hypothesis those that the premise lacks, up to a number; logarithms of characters; 0 or 1 for a number that
     only the hypothesis has, for a word that stands there as its opposite, and for one of the two negating.
     """
     said, told = set(stems(hypothesis)), set(stems(read))
     words, found = set(LOWER.findall(hypothesis.lower())), set(LOWER.findall(read.lower()))
     return {
-        "words": len(said),
+        "words": min(len(said), MOST_WORDS),
         "premise_words": len(told),
-        "lacking": len(said - told),
+        "lacking": min(len(said - told), MOST_LACKING),
         "length": math.log1p(len(hypothesis)),
         "premise_length": math.log1p(len(premise)),
         "numbers": float(not numbers(hypothesis) <= numbers(read)),

@@ -1,5 +1,6 @@
 """Measures whatever says that a premise supports a sentence, against labelled pairs. Takes any callable; knows no model."""
 
+import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 from data.errors import InvalidInput
 from evals.json_lines import read_rows
 from evals.labels import is_yes
-from evals.separation import auroc, balanced_accuracy, best_threshold
+from evals.separation import auroc, balanced_accuracy, best_threshold, share
 
 Supports = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 """(premise, hypothesis) pairs to how strongly the one supports the other."""
@@ -32,6 +33,20 @@ def load_pairs(path: Path) -> list[LabelledPair]:
     if not found:
         raise InvalidInput(f"{path} holds no pair.", field="data")
     return found
+
+
+def strangers(pairs: Sequence[LabelledPair], n: int, seed: int) -> list[LabelledPair]:
+    """Up to `n` hypotheses, each with a premise that another one came with: nothing of it is supported, but for rare luck."""
+    rng = random.Random(seed)
+    premises = sorted({pair.premise for pair in pairs})
+    if len(premises) < 2:
+        return []
+    out = []
+    for pair in rng.sample(list(pairs), min(n, len(pairs))):
+        at = rng.randrange(len(premises) - 1)
+        other = premises[at] if premises[at] != pair.premise else premises[-1]
+        out.append(LabelledPair(other, pair.hypothesis, False, pair.source))
+    return out
 
 
 def scores_of(
@@ -62,6 +77,11 @@ def measure(pairs: Sequence[LabelledPair], scores: Sequence[float], threshold: f
         accuracies = [part["balanced_accuracy"]["value"] for part in parts.values() if part["balanced_accuracy"]]
         out |= {"sources": parts, "mean_over_sources": round(mean(accuracies), 4) if accuracies else None}
     return out
+
+
+def taken_for_support(scores: Sequence[float], threshold: float) -> dict[str, Any] | None:
+    """The share of `strangers` whose score says that they are supported, with Wilson's interval."""
+    return share([score >= threshold for score in scores])
 
 
 def _part(pairs: Sequence[LabelledPair], scores: Sequence[float], threshold: float) -> dict[str, Any]:

@@ -27,5 +27,5 @@ class HeadsConfig(BaseModel):
     """How the backbone that they share computes. Numbers in docs/heads.md."""
     threads: int = Field(0, ge=0)
     """How many batches run at once, one core each; 0 for one per core that this process may use."""
-    grounds: bool = False
+    grounds: bool = True
     """Whether the grounding adapter decides what supports a written sentence, in place of shared words."""

@@ -11,6 +11,8 @@ from app.commands.progress import bar
 COSINE_THRESHOLD = 0.69
 """Fitted on held-out pairs of the sources that the adapter was trained on, as the adapter's own was."""
 TIMED = 100
+STRANGERS = 500
+"""Hypotheses that are judged beside premises of others, too."""
 
 
 def grounding(
@@ -26,14 +28,15 @@ def grounding(
 ) -> None:
     """Measure balanced accuracy, AUROC and pairs a second of what decides whether a premise supports a sentence.
 
-    Cosine and shared words are measured beside it.
+    Cosine and shared words are measured beside it. Of up to 500 hypotheses it also tells how often a premise that belongs to another
+    one is taken for support.
     """
     from app.head_baselines import cosine, shared_words
     from app.settings import load_settings
     from app.telemetry import configure_logging
     from app.wiring import build_encoder, build_heads
     from evals.draw import drawn
-    from evals.grounding import load_pairs, measure, scores_of
+    from evals.grounding import load_pairs, measure, scores_of, strangers, taken_for_support
     from evals.rates import measured_rates
     from evals.separation import best_threshold
     from serving.local.grounder import LexicalGrounder
@@ -42,7 +45,7 @@ def grounding(
     configure_logging("warning")
     pairs = drawn(load_pairs(data), sample, seed)
     fitting = drawn(load_pairs(fit), sample, seed) if fit else []
-    heads = build_heads(settings)
+    heads, unrelated = build_heads(settings), strangers(pairs, STRANGERS, seed)
     measured = {
         "cosine": (cosine(build_encoder(settings, settings.encoder.model)), COSINE_THRESHOLD),
         "shared_words": (shared_words, LexicalGrounder.threshold),
@@ -56,7 +59,10 @@ def grounding(
         with bar(name, len(pairs)) as done:
             scores = scores_of(pairs, supports, done)
         rates = measured_rates(supports, [(pair.premise, pair.hypothesis) for pair in pairs[:TIMED]])
-        facts[name] = measure(pairs, scores, threshold) | {"pairs_a_second": rates}
+        facts[name] = measure(pairs, scores, threshold) | {
+            "unrelated_supported": taken_for_support(scores_of(unrelated, supports), threshold),
+            "pairs_a_second": rates,
+        }
     heads.close()
     if as_json:
         print_json(facts)
@@ -78,6 +84,8 @@ def _print(facts: dict[str, Any], names: list[str]) -> None:
         if "mean_over_sources" in facts[name]:
             table.add_row(name, "mean over sources", "", "", str(facts[name]["mean_over_sources"]))
     console.print(table)
+    wrongly = {name: facts[name]["unrelated_supported"] for name in names}
+    console.print("Another's premise taken for support: " + ", ".join(f"{n} {_cell(s)}" for n, s in wrongly.items()))
     rates = {name: facts[name]["pairs_a_second"].get("per_core_second") for name in names}
     console.print("Pairs a second on one core: " + ", ".join(f"{name} {rate}" for name, rate in rates.items()))
 

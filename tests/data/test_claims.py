@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from data.claims import log_odds, signs, token_recall, weighed
+from data.claims import MOST_LACKING, MOST_WORDS, log_odds, signs, token_recall, weighed
 
 PREMISE = "Rollo founded the duchy in 911. It was the first of its kind."
 STATES = arrays.arrays(np.float32, st.tuples(st.integers(1, 6), st.just(4)), elements=st.floats(-2, 2, width=32))
@@ -39,6 +39,11 @@ def test_words_are_of_the_part_that_is_read_and_the_length_of_the_whole():
     cut = signs(PREMISE, "Rollo founded the duchy in 911.", "It was the first.")
     assert cut["premise_length"] == math.log1p(len(PREMISE))
     assert cut["lacking"] == 1
+
+
+def test_of_a_long_hypothesis_only_so_many_words_count():
+    long = found(" ".join(f"word{i}" for i in range(100)))
+    assert (long["words"], long["lacking"]) == (MOST_WORDS, MOST_LACKING)
 
 
 @given(st.text(max_size=40), st.text(max_size=40))

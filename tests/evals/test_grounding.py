@@ -3,7 +3,7 @@ import json
 import pytest
 
 from data.errors import InvalidInput
-from evals.grounding import LabelledPair, load_pairs, measure, scores_of
+from evals.grounding import LabelledPair, load_pairs, measure, scores_of, strangers, taken_for_support
 
 PAIRS = [
     LabelledPair("a b", "a", True, "one"),
@@ -50,3 +50,19 @@ def test_an_unknown_label_is_named_with_its_row(tmp_path):
     path.write_text(json.dumps({"premise": "p", "hypothesis": "h", "label": "perhaps"}))
     with pytest.raises(InvalidInput, match="row 1 has the label 'perhaps'"):
         load_pairs(path)
+
+
+def test_strangers_never_keep_their_own_premise_and_are_the_same_for_one_seed():
+    pairs = [LabelledPair(f"premise {i % 3}", f"h{i}", True) for i in range(30)]
+    drawn = strangers(pairs, 20, 1)
+    own = {pair.hypothesis: pair.premise for pair in pairs}
+    assert len(drawn) == 20
+    assert all(own[pair.hypothesis] != pair.premise and not pair.is_supported for pair in drawn)
+    assert {pair.premise for pair in drawn} == {"premise 0", "premise 1", "premise 2"}
+    assert drawn == strangers(pairs, 20, 1) != strangers(pairs, 20, 2)
+    assert strangers(pairs[:1], 5, 0) == []
+
+
+def test_strangers_at_or_above_the_threshold_are_taken_for_support():
+    assert taken_for_support([0.5, 0.4, 0.9, 0.1], 0.5)["value"] == 0.5
+    assert taken_for_support([], 0.5) is None

@@ -103,6 +103,7 @@ def test_grounding_is_measured_beside_cosine_and_words_with_thresholds_of_its_ow
     assert ran.json["shared_words"]["balanced_accuracy"]["value"] == 1.0
     assert set(ran.json["cosine"]["sources"]) == {"one", "two"}
     assert ran.json["grounding"]["threshold"] == 0.5
+    assert ran.json["shared_words"]["unrelated_supported"]["n"] == len(PAIRS)
     fitted = run("eval", "grounding", "--data", data, "--fit", data, "--json").json
     assert fitted["cosine"]["balanced_accuracy"]["value"] == fitted["cosine"]["best_balanced_accuracy"]
 
