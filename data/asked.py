@@ -4,12 +4,14 @@ Training fits what each kind is worth (`missing` in a reader's head_config.json)
 sees that a paragraph is about what was asked and misses that it speaks of another year.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 from data.sentences import sentence_spans
-from data.words import LOWER, NAME, OPPOSITE, numbers, stems
+from data.words import NAME, OPPOSITE, numbers, stems
 
 KINDS = ("words", "names", "numbers", "opposites")
+LOWER = re.compile(r"[a-z]+")
 
 
 def missing(question: str, context: str, start: int) -> tuple[float, float, float, float]:

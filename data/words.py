@@ -1,4 +1,4 @@
-"""English words and what can be told from their form: grammar or meaning, stems, names, numbers, opposites, negation. Knows no model."""
+"""English words and what can be told from their form: grammar or meaning, stems, names, numbers, opposites. Knows no model."""
 
 import re
 import threading
@@ -12,9 +12,7 @@ FUNCTION_WORDS = frozenset((HERE / "function_words.txt").read_text(encoding="utf
 _PAIRS = [tuple(line.split()) for line in (HERE / "opposites.txt").read_text(encoding="utf-8").splitlines()]
 OPPOSITE = {b: a for a, b in reversed(_PAIRS)} | dict(reversed(_PAIRS))
 WORD = re.compile(r"\w+")
-LOWER = re.compile(r"[a-z]+")
 NAME = re.compile(r"[A-Z][\w-]*(?: [A-Z][\w-]*)*")
-NEGATION = re.compile(r"\b(?:not|no|never|none|nothing|neither|nor|cannot|without|\w+n[’']t)\b", re.I)
 DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 

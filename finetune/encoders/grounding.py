@@ -1,18 +1,16 @@
-"""Kind `grounding`: whether a premise supports a hypothesis. A linear head over the two texts read together, and beside it what
-`data/claims.py` tells: held-out rows say what that is worth."""
+"""Kind `grounding`: whether a premise supports a hypothesis. A linear head over the two texts read together, weighed with
+token recall, which needs no training."""
 
 import dataclasses
-import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from data.claims import CONSTANT, ODDS, RECALL, log_odds, signs, token_recall, weighed
 from data.focus import focused
+from data.token_recall import log_odds, token_recall, weighed
 from finetune.encoder_recipes import GroundingRecipe
 from finetune.encoders.adapted_encoder import AdaptedEncoder, load_tokenizer
 from finetune.encoders.batches import Item, states_of
@@ -27,11 +25,8 @@ from finetune.parity_report import ParityReport, Remote
 from finetune.rows import need_rows
 from finetune.trainer_settings import uses_bf16
 
-N_FOLDS = 5
 AT_ONCE = 512
 """Pairs whose token states are held at a time."""
-Found = Mapping[str, float]
-"""The adapter's log-odds, token recall and the signs of one pair, by name."""
 
 
 def prepare(recipe: GroundingRecipe) -> Prepared:
@@ -46,72 +41,43 @@ def train(recipe: GroundingRecipe, prepared: Prepared, place: Place, log: Log) -
     config = {"kind": "grounding", "reads": ["premise", "hypothesis"], "premise": "focused"}
 
     def settle(model: AdaptedEncoder, judged: Sequence[Judged]) -> tuple[dict[str, Any], Sequence[Judged]]:
-        found = list(beside(recipe, prepared.eval, model, judged))
-        worth, odds = worths(found, judged, [_fold(example) for example in prepared.eval])
-        probabilities = 1 / (1 + np.exp(-odds))
+        recalls = [
+            recall
+            for start in range(0, len(prepared.eval), AT_ONCE)
+            for recall in _recalls(recipe, prepared.eval[start : start + AT_ONCE], model)
+        ]
+        if not (worth := worths(judged, recalls)):
+            return {}, judged
         return {"beside": worth}, [
-            dataclasses.replace(one, probability=float(p)) for one, p in zip(judged, probabilities, strict=True)
+            dataclasses.replace(one, probability=weighed(worth, one.probability, recall))
+            for one, recall in zip(judged, recalls, strict=True)
         ]
 
     return train_labels(recipe, prepared, place, log, config, settle=settle)
 
 
-def beside(
-    recipe: GroundingRecipe, examples: Sequence[Example], model: AdaptedEncoder, judged: Sequence[Judged]
-) -> Iterator[Found]:
-    """What is found in each pair; token states are those of the base, each text read alone."""
-    recalls = [
-        recall
-        for start in range(0, len(examples), AT_ONCE)
-        for recall in _recalls(recipe, examples[start : start + AT_ONCE], model)
-    ]
-    for example, one, recall in zip(examples, judged, recalls, strict=True):
-        premise, hypothesis = (example.features["fields"][name] for name in ("premise", "hypothesis"))
-        read = focused(premise, hypothesis)
-        yield {ODDS: log_odds(one.probability), RECALL: recall, **signs(premise, read, hypothesis)}
+def worths(judged: Sequence[Judged], recalls: Sequence[float]) -> dict[str, float]:
+    """What the adapter's log-odds and token recall are worth, and a constant; nothing where the rows have one label only.
 
-
-def worths(
-    found: Sequence[Found], judged: Sequence[Judged], folds: Sequence[int]
-) -> tuple[dict[str, float], NDArray[np.float64]]:
-    """What each thing found is worth, and the log-odds [pairs] of each pair, by worths in whose fitting its premise had no part.
-
-    Log-odds and token recall, each in standard deviations, count alike: fitted on sources that the adapter was trained on, recall would
-    be worth nothing, and elsewhere it is worth most. Their sum and the signs are fitted (logistic regression; sources and labels alike).
-    Without both labels the adapter's word stands.
+    Both count alike, in standard deviations: fitted on sources that the adapter was trained on, recall would be worth nothing, and on
+    others it is worth most. Only how much their sum says is fitted (logistic regression; sources and labels weigh alike).
     """
-    own = [i for i, one in enumerate(judged) if not one.is_left_out]
-    worth = _fitted([found[i] for i in own], [judged[i] for i in own])
-    by_fold = {}
-    for fold in set(folds):
-        rest = [i for i in own if folds[i] != fold]
-        by_fold[fold] = _fitted([found[i] for i in rest], [judged[i] for i in rest])
-    using = [worth if one.is_left_out else by_fold[fold] for one, fold in zip(judged, folds, strict=True)]
-    return worth, np.array([weighed(w, pair) for w, pair in zip(using, found, strict=True)])
-
-
-def _fitted(found: Sequence[Found], judged: Sequence[Judged]) -> dict[str, float]:
-    labels = np.array([one.label == 0 for one in judged])
+    own = [(one, recall) for one, recall in zip(judged, recalls, strict=True) if not one.is_left_out]
+    labels = np.array([one.label == 0 for one, _ in own])
     if not len(labels) or labels.all() or not labels.any():
-        return {ODDS: 1.0}
-    names = list(found[0])
-    x = np.array([[pair[name] for name in names] for pair in found])
-    middle, spread = x.mean(0), x.std(0)
+        return {}
+    x = np.array([[log_odds(one.probability), recall] for one, recall in own])
+    spread = x.std(0)
     spread[spread == 0] = 1
-    z = (x - middle) / spread
-    both = [names.index(ODDS), names.index(RECALL)]
-    rest = [i for i in range(len(names)) if i not in both]
-    n_of = Counter((one.source, one.label == 0) for one in judged)
-    weights = np.array([len(judged) / len(n_of) / n_of[one.source, one.label == 0] for one in judged])
-    fit = LogisticRegression(max_iter=1000).fit(
-        np.column_stack([z[:, both].sum(1), z[:, rest]]), labels, sample_weight=weights
-    )
-    together, *others = fit.coef_[0]
-    by_name = np.empty(len(names))
-    by_name[both], by_name[rest] = together, others
-    by_name /= spread
-    constant = fit.intercept_[0] - by_name @ middle
-    return {CONSTANT: round(float(constant), 5)} | {n: round(float(w), 5) for n, w in zip(names, by_name, strict=True)}
+    n_of = Counter((one.source, one.label == 0) for one, _ in own)
+    weights = [len(own) / len(n_of) / n_of[one.source, one.label == 0] for one, _ in own]
+    fit = LogisticRegression().fit((x / spread).sum(1, keepdims=True), labels, sample_weight=weights)
+    odds, recall = fit.coef_[0, 0] / spread
+    return {
+        "constant": round(float(fit.intercept_[0]), 5),
+        "odds": round(float(odds), 5),
+        "recall": round(float(recall), 5),
+    }
 
 
 def _recalls(recipe: GroundingRecipe, examples: Sequence[Example], model: AdaptedEncoder) -> Iterator[float]:
@@ -127,10 +93,6 @@ def _apart(item: Item) -> tuple[Item, Item]:
     ids, types = item["input_ids"], item["token_type_ids"]
     sides = ids[types == 0], np.concatenate([ids[:1], ids[types == 1]])
     return tuple({"input_ids": side, "token_type_ids": np.zeros_like(side)} for side in sides)
-
-
-def _fold(example: Example) -> int:
-    return zlib.crc32(example.features["fields"]["premise"].encode()) % N_FOLDS
 
 
 def check_parity(recipe: GroundingRecipe, prepared: Prepared, trained: Trained, remote: Remote | None) -> ParityReport:

@@ -168,7 +168,6 @@ def _example(
         "labels": recipe.labels.index(row.fields["label"]),
         "source": row.source,
         "is_left_out": row.is_left_out,
-        "fields": row.fields,
     }
     text = "\n".join(text for text in texts if text)
     # the answer stays out of it: a label behind every text would make short texts look alike

@@ -47,7 +47,7 @@ class HeadConfig(BaseModel):
     missing: dict[str, float] = {}
     """What a span's score loses for each thing that the question asks for and that does not stand around it (`data.asked.KINDS`)."""
     beside: dict[str, float] = {}
-    """What the log-odds of a grounding adapter, token recall and the signs of `data.claims` are worth; empty: its word alone stands."""
+    """Of a grounding adapter: a constant, and what its log-odds and token recall are worth; empty: its word alone stands."""
 
 
 @dataclass(frozen=True)

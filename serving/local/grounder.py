@@ -1,9 +1,11 @@
 """Does a quote support a sentence? By words, numbers and negations, or by the grounding adapter over what the words shortlist."""
 
+import re
 from collections.abc import Callable, Sequence
 
-from data.words import NEGATION, numbers, stems
+from data.words import numbers, stems
 
+NEGATION = re.compile(r"\b(?:not|no|never|none|nothing|neither|nor|cannot|without|\w+n[’']t)\b", re.I)
 OTHER_NUMBER = 0.3
 OTHER_POLARITY = 0.4
 

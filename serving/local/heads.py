@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.asked import missing, taken_off
-from data.claims import ODDS, RECALL, log_odds, signs, token_recall, weighed
 from data.focus import focused
+from data.token_recall import token_recall, weighed
 from serving.local.adapter_folder import HeadAdapter
 from serving.local.backbone import BARE, Backbone, TokenRow
 from serving.local.token_rows import Encoded, TokenRows
@@ -102,23 +102,17 @@ class SpanReader(Head):
 
 
 class GroundingHead(Head):
-    """Whether a premise supports a hypothesis: what the adapter says of the two read together, weighed with what `data.claims` finds."""
+    """Whether a premise supports a hypothesis: what the adapter says of the two read together, weighed with token recall."""
 
     def supports(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """The probability for each (premise, hypothesis); of a long premise the sentences nearest the hypothesis are read."""
         config = self._adapter.config
         cut = focused if config.premise == FOCUSED else lambda premise, _: premise
-        read = [cut(premise, hypothesis) for premise, hypothesis in pairs]
-        rows = [self._tokens.pair(part, h, config.max_length) for part, (_, h) in zip(read, pairs, strict=True)]
+        rows = [self._tokens.pair(cut(p, h), h, config.max_length) for p, h in pairs]
         probabilities = self._probabilities(rows)
         if not config.beside:
             return probabilities
-        found = zip(pairs, read, probabilities, self._recalls(rows), strict=True)
-        return [self._weighed(*pair, part, p, recall) for pair, part, p, recall in found]
-
-    def _weighed(self, premise: str, hypothesis: str, read: str, probability: float, recall: float) -> float:
-        found = {ODDS: log_odds(probability), RECALL: recall, **signs(premise, read, hypothesis)}
-        return float(1 / (1 + np.exp(-weighed(self._adapter.config.beside, found))))
+        return [weighed(config.beside, p, r) for p, r in zip(probabilities, self._recalls(rows), strict=True)]
 
     def _recalls(self, rows: Sequence[Encoded]) -> list[float]:
         """Token recall of each pair by the encoder itself, each text read alone; a text that stands in several pairs is read once."""

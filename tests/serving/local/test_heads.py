@@ -4,7 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from data.claims import token_recall
+from data.token_recall import token_recall
 from serving.local.adapter_folder import load_adapter
 from serving.local.backbone import Backbone, BaseWeights
 from serving.local.heads import GroundingHead, SpanReader, TextScreen, best_span
@@ -43,7 +43,7 @@ def backbone(tmp_path_factory):
             "kind": "grounding",
             "premise": "focused",
             "max_length": 40,
-            "beside": {"constant": -1.0, "odds": 0.5, "recall": 2.0, "lacking": -0.25},
+            "beside": {"constant": -1.0, "odds": 0.5, "recall": 2.0},
         },
         "screen": {"max_length": 8, "threshold": 0.7},
     }
@@ -116,15 +116,14 @@ def test_of_a_long_premise_the_sentences_nearest_the_hypothesis_are_read(backbon
     assert found == pytest.approx(first_of(by_hand(backbone, "grounding", near)), abs=1e-5)
 
 
-def test_what_stands_beside_the_adapters_word_is_weighed_with_it(backbone, tokens):
+def test_token_recall_is_weighed_with_the_adapters_word(backbone, tokens):
     pairs = [(TEXT, "The mill burned."), (TEXT, "The dog burned Atlantis."), (TEXT, "The mill burned.")]
     found = GroundingHead(backbone, tokens, "weighed").supports(pairs)
     for (premise, hypothesis), probability in zip(pairs, found, strict=True):
         p = first_of(by_hand(backbone, "weighed", tokens.pair(premise, hypothesis, 40)))
         read = [reference_states(WEIGHTS, row.ids, row.types) for row in map(alone(tokens), (premise, hypothesis))]
         recall = token_recall(read[1][1:-1], read[0][1:-1])
-        lacking = 1 if "Atlantis" in hypothesis else 0
-        odds = -1 + 0.5 * np.log(p / (1 - p)) + 2 * recall - 0.25 * lacking
+        odds = -1 + 0.5 * np.log(p / (1 - p)) + 2 * recall
         assert probability == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-4)
     assert found[0] == found[2]
 
