@@ -49,14 +49,15 @@ class Head:
     def _adapter(self) -> HeadAdapter:
         return self._backbone.adapters[self.name]
 
-    def _logits(self, encoded: Sequence[Encoded]) -> list[NDArray[np.float32]]:
+    def _rows(self, encoded: Sequence[Encoded]) -> list[TokenRow]:
         depth = self._adapter.config.exit_layer
-        rows = [TokenRow(self.name, one.ids, one.types, depth) for one in encoded]
-        return [self._adapter.logits(states) for states in self._backbone.states(rows)]
+        return [TokenRow(self.name, one.ids, one.types, depth) for one in encoded]
+
+    def _logits(self, encoded: Sequence[Encoded]) -> list[NDArray[np.float32]]:
+        return [self._adapter.logits(states) for states in self._backbone.states(self._rows(encoded))]
 
     def _probabilities(self, encoded: Sequence[Encoded]) -> list[float]:
-        """Of the first label, which is what was looked for in training."""
-        return [float(1 / np.exp(logits - logits[0]).sum()) for logits in self._logits(encoded)]
+        return [first_probability(logits) for logits in self._logits(encoded)]
 
 
 class SpanReader(Head):
@@ -109,18 +110,20 @@ class GroundingHead(Head):
         config = self._adapter.config
         cut = focused if config.premise == FOCUSED else lambda premise, _: premise
         rows = [self._tokens.pair(cut(p, h), h, config.max_length) for p, h in pairs]
-        probabilities = self._probabilities(rows)
-        if not config.beside:
-            return probabilities
-        return [weighed(config.beside, p, r) for p, r in zip(probabilities, self._recalls(rows), strict=True)]
+        return self._weighed(rows) if config.beside else self._probabilities(rows)
 
-    def _recalls(self, rows: Sequence[Encoded]) -> list[float]:
-        """Token recall of each pair by the encoder itself, each text read alone; a text that stands in several pairs is read once."""
-        sides = [_apart(row) for row in rows]
-        texts = list(dict.fromkeys(ids for pair in sides for ids in pair))
-        read = self._backbone.states([TokenRow(BARE, ids, (0,) * len(ids)) for ids in texts])
-        states = {ids: found[1:-1] for ids, found in zip(texts, read, strict=True)}
-        return [token_recall(states[hypothesis], states[premise]) for premise, hypothesis in sides]
+    def _weighed(self, pairs: Sequence[Encoded]) -> list[float]:
+        """Token recall is by the encoder itself, each text read alone; one that stands in several pairs is read once."""
+        sides = [_apart(pair) for pair in pairs]
+        texts = list(dict.fromkeys(ids for both in sides for ids in both))
+        alone = [TokenRow(BARE, ids, (0,) * len(ids)) for ids in texts]
+        states = self._backbone.states(self._rows(pairs) + alone)  # at once: they need not share a core
+        read = {ids: found[1:-1] for ids, found in zip(texts, states[len(pairs) :], strict=True)}
+        worth, out = self._adapter.config.beside, []
+        for (premise, hypothesis), found in zip(sides, states[: len(pairs)], strict=True):
+            said = first_probability(self._adapter.logits(found))
+            out.append(weighed(worth, said, token_recall(read[hypothesis], read[premise])))
+        return out
 
 
 class TextScreen(Head):
@@ -131,6 +134,11 @@ class TextScreen(Head):
         windows = [self._tokens.windows(text, self._adapter.config.max_length) for text in texts]
         found = iter(self._probabilities([window for cut in windows for window in cut]))
         return [max(next(found) for _ in cut) for cut in windows]
+
+
+def first_probability(logits: NDArray[np.float32]) -> float:
+    """Of the first label, which is what was looked for in training."""
+    return float(1 / np.exp(logits - logits[0]).sum())
 
 
 def best_span(window: Encoded, logits: NDArray[np.float32], most_tokens: int) -> tuple[int, int, float]:
