@@ -35,11 +35,24 @@ def padded_lists(items: Sequence[Item]) -> dict[str, Tensor]:
     return batch | {"labels": torch.zeros(len(items), dtype=torch.long)}
 
 
-@torch.no_grad()
 def logits_of(
     model: nn.Module, items: Sequence[Item], batch_size: int, *, bf16: bool = False
 ) -> list[NDArray[np.float32]]:
     """The logits of each item, padding cut off, in the order given."""
+    return _read(model, items, batch_size, bf16, lambda out: out["logits"])
+
+
+def states_of(
+    backbone: nn.Module, items: Sequence[Item], batch_size: int, *, bf16: bool = False
+) -> list[NDArray[np.float32]]:
+    """The token states [tokens, hidden] of each item, in the order given."""
+    return _read(backbone, items, batch_size, bf16, lambda out: out.last_hidden_state)
+
+
+@torch.no_grad()
+def _read(
+    model: nn.Module, items: Sequence[Item], batch_size: int, bf16: bool, what: Callable[[Any], Tensor]
+) -> list[NDArray[np.float32]]:
     model.eval()
     device = next(model.parameters()).device
     found: dict[int, NDArray[np.float32]] = {}
@@ -47,25 +60,9 @@ def logits_of(
         bare = [{name: items[i][name] for name in ("input_ids", "token_type_ids")} for i in picked]
         batch = {name: tensor.to(device) for name, tensor in padded(bare).items()}
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits = model(**batch)["logits"].float().cpu().numpy()
-        for i, row in zip(picked, logits, strict=True):
+            rows = what(model(**batch)).float().cpu().numpy()
+        for i, row in zip(picked, rows, strict=True):
             found[i] = row[: len(items[i]["input_ids"])] if row.ndim == 2 else row
-    return [found[i] for i in range(len(items))]
-
-
-@torch.no_grad()
-def states_of(
-    backbone: nn.Module, items: Sequence[Item], batch_size: int, *, bf16: bool = False
-) -> list[NDArray[np.float32]]:
-    """The token states [tokens, hidden] of each item, in the order given."""
-    backbone.eval()
-    device = next(backbone.parameters()).device
-    found: dict[int, NDArray[np.float32]] = {}
-    for picked in by_length(items, batch_size):
-        batch = {name: tensor.to(device) for name, tensor in padded([items[i] for i in picked]).items()}
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            states = backbone(**batch).last_hidden_state.float().cpu().numpy()
-        found |= {i: row[: len(items[i]["input_ids"])] for i, row in zip(picked, states, strict=True)}
     return [found[i] for i in range(len(items))]
 
 
